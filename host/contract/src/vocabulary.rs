@@ -1,0 +1,98 @@
+//! The words that contracts, policies and masks share.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// How sensitive a column is. The order is the order of sensitivity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Classification {
+    Public,
+    /// What a column is when its contract does not say.
+    #[default]
+    Internal,
+    Confidential,
+    Restricted,
+}
+
+impl Classification {
+    pub const ALL: [Self; 4] = [Self::Public, Self::Internal, Self::Confidential, Self::Restricted];
+
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Internal => "internal",
+            Self::Confidential => "confidential",
+            Self::Restricted => "restricted",
+        }
+    }
+}
+
+/// How a value is hidden. Names are those of Iceberg's read restrictions, and `token` is ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum MaskKind {
+    /// A keyed, stable pseudonym: HMAC-SHA-256 of the normalised value. Equal values have equal tokens.
+    Token,
+    /// Every letter or digit but the last four becomes `x`.
+    ShowLast4,
+    /// Null, whatever the value.
+    ReplaceWithNull,
+    /// Every letter becomes `x` and every digit `n`; punctuation stays.
+    MaskAlphanum,
+}
+
+impl MaskKind {
+    pub const ALL: [Self; 4] = [
+        Self::Token,
+        Self::ShowLast4,
+        Self::ReplaceWithNull,
+        Self::MaskAlphanum,
+    ];
+
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::ShowLast4 => "show-last-4",
+            Self::ReplaceWithNull => "replace-with-null",
+            Self::MaskAlphanum => "mask-alphanum",
+        }
+    }
+}
+
+/// A word that is none of the known ones.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown {what} `{word}`: use one of {known}")]
+pub struct UnknownWord {
+    pub what: &'static str,
+    pub word: String,
+    pub known: String,
+}
+
+macro_rules! words {
+    ($type:ty, $what:literal) => {
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = UnknownWord;
+
+            fn from_str(word: &str) -> Result<Self, UnknownWord> {
+                Self::ALL
+                    .into_iter()
+                    .find(|known| known.as_str() == word)
+                    .ok_or_else(|| UnknownWord {
+                        what: $what,
+                        word: word.to_owned(),
+                        known: Self::ALL.map(Self::as_str).join(", "),
+                    })
+            }
+        }
+    };
+}
+
+words!(Classification, "classification");
+words!(MaskKind, "mask");

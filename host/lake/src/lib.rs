@@ -1,0 +1,1 @@
+//! Exactly-once Delta commits and table reads.

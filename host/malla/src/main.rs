@@ -1,0 +1,2 @@
+//! The malla command.
+fn main() {}

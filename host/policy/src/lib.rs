@@ -1,0 +1,1 @@
+//! Who may do and see what: masks by classification and tag.

@@ -1,0 +1,1 @@
+//! Masks, tokens, sealed values and the key store.

@@ -1,0 +1,1 @@
+//! A component and a batch in, a batch out, within limits.

@@ -1,0 +1,1 @@
+//! Realistic events, seeded, about one in a hundred dirty in a named way.

@@ -1,0 +1,1 @@
+//! Directories to batches with offsets, and lines to Arrow.

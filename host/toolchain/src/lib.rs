@@ -1,0 +1,1 @@
+//! A plugin's life on its author's machine: new, build, inspect, test.

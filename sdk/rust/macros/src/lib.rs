@@ -1,0 +1,1 @@
+//! Typed steps from a data contract, for malla-sdk.

@@ -1,0 +1,1 @@
+//! Write a Malla plugin step as plain Rust over columns.
