@@ -1,1 +1,20 @@
-//! Exactly-once Delta commits and table reads.
+//! Exactly-once Delta commits and table reads. The only crate, with `malla-query`, that knows Delta Lake.
+//!
+//! INVARIANT: a commit lands whole or not at all, and at most once for each range of source offsets that it advances:
+//! the rows and the new offsets are one Delta commit, and the old offsets are checked on the snapshot it is built on.
+
+mod commit;
+mod config;
+mod error;
+mod id;
+mod lake;
+mod spec;
+mod table;
+
+pub use commit::{Advance, Commit, CommitRecord, Committed};
+pub use config::WriterConfig;
+pub use error::LakeError;
+pub use id::{Layer, TableId};
+pub use lake::Lake;
+pub use spec::TableSpec;
+pub use table::Table;

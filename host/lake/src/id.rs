@@ -1,0 +1,147 @@
+//! Names of tables, and where they lie in a lake.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::LakeError;
+
+/// How far a table is from its source. The second folder of its path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Layer {
+    /// Rows as they arrived, personal columns encrypted.
+    Raw,
+    /// Data products.
+    Curated,
+    /// Rows that broke a rule, encrypted whole.
+    Quarantine,
+}
+
+impl Layer {
+    /// Every layer.
+    pub const ALL: [Self; 3] = [Self::Raw, Self::Curated, Self::Quarantine];
+
+    /// The layer's folder.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::Curated => "curated",
+            Self::Quarantine => "quarantine",
+        }
+    }
+}
+
+impl fmt::Display for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Layer {
+    type Err = LakeError;
+
+    fn from_str(word: &str) -> Result<Self, LakeError> {
+        Self::ALL
+            .into_iter()
+            .find(|layer| layer.as_str() == word)
+            .ok_or_else(|| LakeError::Name {
+                what: "layer",
+                name: word.to_owned(),
+            })
+    }
+}
+
+/// A table of a lake. Shown, and stored, as `<domain>/<layer>/<name>`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TableId {
+    domain: String,
+    layer: Layer,
+    name: String,
+}
+
+impl TableId {
+    /// A table's id. Domain and name become folders: ASCII letters, digits, `_` and `-`, the first a letter or digit.
+    ///
+    /// # Errors
+    /// [`LakeError::Name`] for any other name.
+    pub fn new(domain: &str, layer: Layer, name: &str) -> Result<Self, LakeError> {
+        check("domain", domain)?;
+        check("table", name)?;
+        Ok(Self {
+            domain: domain.to_owned(),
+            layer,
+            name: name.to_owned(),
+        })
+    }
+
+    /// The business domain that owns the table.
+    #[must_use]
+    pub fn domain(&self) -> &str {
+        &self.domain
+    }
+
+    /// The table's layer.
+    #[must_use]
+    pub fn layer(&self) -> Layer {
+        self.layer
+    }
+
+    /// The table's own name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl fmt::Display for TableId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.domain, self.layer, self.name)
+    }
+}
+
+fn check(what: &'static str, name: &str) -> Result<(), LakeError> {
+    let fine = name.len() <= 128
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    if fine {
+        Ok(())
+    } else {
+        Err(LakeError::Name {
+            what,
+            name: name.to_owned(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_paths_of_three_folders() {
+        let id = TableId::new("ventas", Layer::Curated, "daily-revenue").unwrap();
+        assert_eq!(id.to_string(), "ventas/curated/daily-revenue");
+    }
+
+    #[test]
+    fn names_that_would_leave_their_folder_are_refused() {
+        for name in [
+            "",
+            "..",
+            ".",
+            "a/b",
+            "a\\b",
+            "-a",
+            "_delta_log",
+            "a b",
+            "año",
+            "a.b",
+            "a%2f",
+        ] {
+            assert!(TableId::new(name, Layer::Raw, "t").is_err(), "{name}");
+            assert!(TableId::new("d", Layer::Raw, name).is_err(), "{name}");
+        }
+    }
+}
