@@ -1,1 +1,20 @@
-//! Directories to batches with offsets, and lines to Arrow.
+//! Directories of JSON Lines to batches with offsets, and lines to Arrow.
+//!
+//! A [`DirectorySource`] finds partitions (sub-folders), a [`PartitionReader`] turns one partition's segments (plain,
+//! gzip or zstd, growing, rotated, compressed later) into bounded batches of [`Lines`], and a [`Decoder`] turns lines
+//! into one Arrow batch and a list of lines that did not decode.
+//!
+//! INVARIANT: every complete line of every segment is handed out exactly once per pass over the positions, in an order that
+//! a restart repeats; no message of this crate carries a value from the data.
+
+mod decode;
+mod directory;
+mod error;
+mod lines;
+mod reader;
+
+pub use decode::{DecodeFailure, Decoded, Decoder};
+pub use directory::{DirectoryConfig, DirectorySource, ROOT_PARTITION};
+pub use error::{SourceError, SourceWarning};
+pub use lines::{LineProblem, Lines};
+pub use reader::{BatchLimit, Mode, PartitionReader};

@@ -1,0 +1,157 @@
+//! What can go wrong in reading, and what is only worth telling.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why a source cannot go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// The root, a partition or the state folder cannot be used.
+    #[error("cannot {action} `{}`: {error}", path.display())]
+    Io {
+        /// What was tried, as a verb: `read`, `create`, `lock`.
+        action: &'static str,
+        /// File or folder.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        error: io::Error,
+    },
+    /// There is no such partition.
+    #[error("no partition `{partition}` in `{}`: list them with `partitions()`", path.display())]
+    NoPartition {
+        /// The name asked for.
+        partition: String,
+        /// The root folder.
+        path: PathBuf,
+    },
+    /// A table says that data was read, and the journal that tells from where is not there.
+    #[error(
+        "the journal `{}` of partition `{partition}` is missing or empty, but a table was already filled up to position {position}: \
+         put the journal back from a backup, or start with an empty table",
+        path.display()
+    )]
+    JournalMissing {
+        /// Partition of the source.
+        partition: String,
+        /// Where the journal should be.
+        path: PathBuf,
+        /// Last committed position.
+        position: i64,
+    },
+    /// The journal has a line that is not one of ours, before its last line.
+    #[error(
+        "line {line} of the journal `{}` is damaged ({reason}): put the journal back from a backup, \
+         or remove it and start with an empty table",
+        path.display()
+    )]
+    JournalDamaged {
+        /// The journal.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+        /// What is wrong, without the line's text.
+        reason: String,
+    },
+    /// Another reader holds the journal.
+    #[error("partition `{partition}` is being read by another process (`{}` is locked): stop it first", path.display())]
+    InUse {
+        /// Partition of the source.
+        partition: String,
+        /// The locked journal.
+        path: PathBuf,
+    },
+    /// A position that this journal never gave out.
+    #[error(
+        "position {position} of partition `{partition}` is not in its journal: the table belongs to another source folder \
+         or state folder, or its journal was replaced"
+    )]
+    UnknownPosition {
+        /// Partition of the source.
+        partition: String,
+        /// The position asked for.
+        position: i64,
+    },
+    /// An earlier batch cannot be read again as it was.
+    #[error("batch {from}..{to} of partition `{partition}` cannot be read again: {reason}")]
+    NotRepeatable {
+        /// Partition of the source.
+        partition: String,
+        /// First position of the batch.
+        from: i64,
+        /// Last position of the batch.
+        to: i64,
+        /// What is missing or has changed: file names and byte ranges only.
+        reason: String,
+    },
+    /// More extents than a position can number.
+    #[error("partition `{partition}` has used up its positions: start a new state folder and a new table")]
+    PositionsUsedUp {
+        /// Partition of the source.
+        partition: String,
+    },
+    /// Rows did not fit the schema that they were decoded for: a bug in the decoder.
+    #[error("decoded columns do not fit the schema of `{table}`: {error}")]
+    Arrow {
+        /// Name of the contract table.
+        table: String,
+        /// What Arrow said.
+        #[source]
+        error: arrow_schema::ArrowError,
+    },
+}
+
+/// Something that the reader met and went on from. Each is told once.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceWarning {
+    /// A segment went away before it was read to its end.
+    #[error("`{name}` went away before it was read: bytes {from}..{} are missing", to.map_or_else(|| "end".to_owned(), |to| to.to_string()))]
+    Missing {
+        /// File name.
+        name: String,
+        /// First missing byte.
+        from: u64,
+        /// One past the last missing byte, if known.
+        to: Option<u64>,
+    },
+    /// A segment got shorter, or begins differently than it did: read from its start as a new one.
+    #[error("`{name}` was truncated or replaced: it is read from its start as a new segment")]
+    Replaced {
+        /// File name.
+        name: String,
+    },
+    /// A compressed segment has bytes that do not decode.
+    #[error("`{name}` is damaged after {decoded} decompressed bytes: what came before is used")]
+    Damaged {
+        /// File name.
+        name: String,
+        /// Bytes that decoded.
+        decoded: u64,
+    },
+    /// A compressed segment ends too early.
+    #[error("`{name}` ends in the middle of its compressed data after {decoded} decompressed bytes")]
+    Unfinished {
+        /// File name.
+        name: String,
+        /// Bytes that decoded.
+        decoded: u64,
+    },
+    /// A file or folder that the system does not let us read.
+    #[error("cannot read `{name}`: {reason}")]
+    Unreadable {
+        /// File name.
+        name: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// Something in the folder that is not a segment.
+    #[error("`{name}` is ignored: {reason}")]
+    Ignored {
+        /// File name.
+        name: String,
+        /// Why.
+        reason: &'static str,
+    },
+}
