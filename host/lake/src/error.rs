@@ -62,6 +62,16 @@ pub enum LakeError {
         /// In the lake.
         found: Vec<String>,
     },
+    /// The table asks writers for something that this one cannot do.
+    #[error(
+        "table `{table}` has writer version {version}, and this writes version 2: it was changed by another engine; undo that, or publish the product under a new name"
+    )]
+    Protocol {
+        /// The table.
+        table: TableId,
+        /// The lowest version that may write it.
+        version: i32,
+    },
     /// A batch does not have the table's columns.
     #[error("table `{table}`: a batch has column `{column}` as {found}, the table as {expected}")]
     BatchMismatch {

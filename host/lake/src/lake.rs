@@ -1,23 +1,33 @@
 //! A lake: a folder of tables.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use object_store::ObjectStore;
+use deltalake::kernel::engine::arrow_conversion::TryIntoKernel;
+use deltalake::kernel::transaction::CommitProperties;
+use deltalake::kernel::{Snapshot, StructType};
+use deltalake::logstore::{LogStoreRef, StorageConfig, logstore_for, logstore_with};
+use deltalake::{DeltaTable, DeltaTableError, ensure_table_uri};
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreScheme};
 use url::Url;
 
-use crate::{LakeError, Table, TableId, TableSpec, WriterConfig};
+use crate::shape::Shape;
+use crate::{LakeError, Layer, Table, TableId, TableSpec, WriterConfig};
 
 /// A folder of tables, in a file system or an object store. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Lake {
-    pub(crate) inner: Arc<Inner>,
+    inner: Arc<Inner>,
 }
 
 #[derive(Debug)]
-pub(crate) struct Inner {
-    pub(crate) root: Url,
-    pub(crate) store: Arc<dyn ObjectStore>,
-    pub(crate) config: WriterConfig,
+struct Inner {
+    /// Ends with a slash.
+    root: Url,
+    /// The whole store that the root lies in.
+    store: Arc<dyn ObjectStore>,
+    config: WriterConfig,
 }
 
 impl Lake {
@@ -27,32 +37,53 @@ impl Lake {
     /// # Errors
     /// [`LakeError::Location`].
     pub fn open(location: &str, config: WriterConfig) -> Result<Self, LakeError> {
-        let _ = (location, config);
-        Err(LakeError::Location {
+        let wrong = |reason: String| LakeError::Location {
             location: location.to_owned(),
-            reason: "not built yet".into(),
-        })
+            reason,
+        };
+        if cfg!(not(feature = "s3")) && (location.starts_with("s3://") || location.starts_with("s3a://")) {
+            return Err(wrong("this program is built without S3: build it with `--features s3`".into()));
+        }
+        let root = ensure_table_uri(location).map_err(|error| wrong(error.to_string()))?;
+        let log = logstore_for(&root, StorageConfig::default()).map_err(|error| wrong(error.to_string()))?;
+        Ok(Self::with_store(root, log.root_object_store(None), config))
+    }
+
+    pub(crate) fn with_store(root: Url, store: Arc<dyn ObjectStore>, config: WriterConfig) -> Self {
+        Self {
+            inner: Arc::new(Inner { root, store, config }),
+        }
     }
 
     /// Opens a table, and creates it if it is not there. Two hosts may do so at once.
     ///
     /// # Errors
-    /// [`LakeError::Spec`], [`LakeError::SchemaMismatch`], [`LakeError::PartitionMismatch`], or the store's error.
+    /// [`LakeError::Spec`], [`LakeError::SchemaMismatch`], [`LakeError::PartitionMismatch`], [`LakeError::Protocol`],
+    /// or the store's error.
     pub async fn table(&self, spec: TableSpec) -> Result<Table, LakeError> {
-        let _ = spec;
-        Err(LakeError::Location {
-            location: self.inner.root.to_string(),
-            reason: "not built yet".into(),
-        })
+        let shape = Shape::new(&spec, &self.inner.config)?;
+        let log = self.log(&spec.id)?;
+        if !exists(&spec.id, &log).await?
+            && let Err(error) = create(&spec, &shape, &log, &self.inner.config).await
+        {
+            // Another host may have been quicker, or our own put may have landed though it failed.
+            if !exists(&spec.id, &log).await? {
+                return Err(LakeError::delta(&spec.id)(error));
+            }
+        }
+        Table::open(&spec.id, Some(&spec), log, &self.inner.config).await
     }
 
     /// Opens a table as it is. `None` if it is not there.
     ///
     /// # Errors
-    /// The store's error.
+    /// [`LakeError::Protocol`], or the store's error.
     pub async fn existing(&self, id: &TableId) -> Result<Option<Table>, LakeError> {
-        let _ = id;
-        Ok(None)
+        let log = self.log(id)?;
+        if !exists(id, &log).await? {
+            return Ok(None);
+        }
+        Table::open(id, None, log, &self.inner.config).await.map(Some)
     }
 
     /// Every table of the lake, sorted.
@@ -60,6 +91,87 @@ impl Lake {
     /// # Errors
     /// The store's error.
     pub async fn list(&self) -> Result<Vec<TableId>, LakeError> {
-        Ok(Vec::new())
+        let root = match ObjectStoreScheme::parse(&self.inner.root) {
+            Ok((_, path)) => path,
+            Err(error) => {
+                return Err(LakeError::Location {
+                    location: self.inner.root.to_string(),
+                    reason: error.to_string(),
+                });
+            }
+        };
+        let mut tables = Vec::new();
+        for domain in self.folders(&root).await? {
+            let path = root.clone().join(domain.as_str());
+            for layer in self.folders(&path).await? {
+                let Ok(layer) = layer.parse::<Layer>() else {
+                    continue;
+                };
+                let path = path.clone().join(layer.as_str());
+                for name in self.folders(&path).await? {
+                    let path = path.clone().join(name.as_str());
+                    // A folder with another name than ours, or without a log, is somebody else's.
+                    if let Ok(id) = TableId::new(&domain, layer, &name)
+                        && self.folders(&path).await?.contains("_delta_log")
+                    {
+                        tables.push(id);
+                    }
+                }
+            }
+        }
+        tables.sort();
+        Ok(tables)
     }
+
+    async fn folders(&self, path: &Path) -> Result<BTreeSet<String>, LakeError> {
+        let found = match self.inner.store.list_with_delimiter(Some(path)).await {
+            Ok(found) => found,
+            Err(object_store::Error::NotFound { .. }) => return Ok(BTreeSet::new()),
+            Err(error) => return Err(error.into()),
+        };
+        Ok(found
+            .common_prefixes
+            .iter()
+            .filter_map(|folder| folder.filename().map(str::to_owned))
+            .collect())
+    }
+
+    fn log(&self, id: &TableId) -> Result<LogStoreRef, LakeError> {
+        let url = self
+            .inner
+            .root
+            .join(&format!("{id}/"))
+            .map_err(|error| LakeError::Location {
+                location: self.inner.root.to_string(),
+                reason: error.to_string(),
+            })?;
+        logstore_with(Arc::clone(&self.inner.store), &url, StorageConfig::default()).map_err(LakeError::delta(id))
+    }
+}
+
+async fn exists(id: &TableId, log: &LogStoreRef) -> Result<bool, LakeError> {
+    match Snapshot::try_new(log.as_ref(), None).await {
+        Ok(_) => Ok(true),
+        Err(DeltaTableError::NotATable(_)) => Ok(false),
+        Err(error) => Err(LakeError::delta(id)(error)),
+    }
+}
+
+async fn create(
+    spec: &TableSpec,
+    shape: &Shape,
+    log: &LogStoreRef,
+    config: &WriterConfig,
+) -> Result<(), DeltaTableError> {
+    let schema: StructType = shape.schema.as_ref().try_into_kernel()?;
+    DeltaTable::new(Arc::clone(log))
+        .create()
+        .with_table_name(spec.id.to_string())
+        .with_columns(schema.fields().cloned())
+        .with_partition_columns(shape.partition_by.clone())
+        .with_configuration(shape.table_properties(config))
+        // With tries left, the slower of two creators would put its own metadata on top of the other's.
+        .with_commit_properties(CommitProperties::default().with_max_retries(0))
+        .await?;
+    Ok(())
 }

@@ -3,13 +3,22 @@
 //! INVARIANT: a commit lands whole or not at all, and at most once for each range of source offsets that it advances:
 //! the rows and the new offsets are one Delta commit, and the old offsets are checked on the snapshot it is built on.
 
+mod backoff;
 mod commit;
 mod config;
 mod error;
 mod id;
 mod lake;
+mod land;
+mod log;
+mod shape;
 mod spec;
+mod state;
 mod table;
+mod write;
+
+#[cfg(test)]
+mod tests;
 
 pub use commit::{Advance, Commit, CommitRecord, Committed};
 pub use config::WriterConfig;

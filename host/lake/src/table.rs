@@ -3,30 +3,72 @@
 use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
+use deltalake::DeltaTable;
 use deltalake::datafusion::catalog::TableProvider;
-use futures::Stream;
-use futures::stream;
+use deltalake::kernel::{MetadataExt, Snapshot};
+use deltalake::kernel::engine::arrow_conversion::TryIntoArrow;
+use deltalake::logstore::LogStoreRef;
+use futures::{Stream, StreamExt, TryStreamExt, stream};
+use tokio::sync::Mutex;
 
-use crate::{Commit, CommitRecord, Committed, LakeError, TableId};
+use crate::shape::{Shape, without_statistics};
+use crate::state::State;
+use crate::{Commit, CommitRecord, Committed, LakeError, TableId, TableSpec, WriterConfig};
+use crate::{land, log};
+
+/// Entries of the log that are read ahead.
+const READ_AHEAD: usize = 8;
 
 /// A table of a lake. Cheap to clone; clones share what they know of the log.
 #[derive(Debug, Clone)]
 pub struct Table {
-    id: TableId,
-    schema: SchemaRef,
+    pub(crate) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) id: TableId,
+    pub(crate) shape: Shape,
+    pub(crate) config: WriterConfig,
+    pub(crate) log: LogStoreRef,
+    pub(crate) state: Mutex<State>,
 }
 
 impl Table {
+    /// Opens what is there. With a spec, it must fit.
+    pub(crate) async fn open(
+        id: &TableId,
+        spec: Option<&TableSpec>,
+        log: LogStoreRef,
+        config: &WriterConfig,
+    ) -> Result<Self, LakeError> {
+        let snapshot = Snapshot::try_new(log.as_ref(), None).await.map_err(LakeError::delta(id))?;
+        let shape = match spec {
+            Some(spec) => Shape::new(spec, config)?,
+            None => Shape::new(&found(id, &snapshot)?, config)?,
+        };
+        accept(id, &shape, &snapshot)?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                id: id.clone(),
+                shape,
+                config: config.clone(),
+                log,
+                state: Mutex::new(State::new(snapshot)),
+            }),
+        })
+    }
+
     /// Which table.
     #[must_use]
     pub fn id(&self) -> &TableId {
-        &self.id
+        &self.inner.id
     }
 
     /// Its columns, partition columns included.
     #[must_use]
     pub fn schema(&self) -> &SchemaRef {
-        &self.schema
+        &self.inner.shape.schema
     }
 
     /// The offset that a source partition has reached, as the table says now. `None`: never read into this table.
@@ -34,25 +76,50 @@ impl Table {
     /// # Errors
     /// The store's error.
     pub async fn offset(&self, app_id: &str) -> Result<Option<i64>, LakeError> {
-        let _ = app_id;
-        Ok(None)
+        let mut state = self.inner.state.lock().await;
+        self.inner.refresh(&mut state).await?;
+        state
+            .learn(&self.inner.id, &self.inner.log, std::iter::once(app_id))
+            .await?;
+        Ok(state.offset(app_id))
     }
 
-    /// Commits rows and offsets at once, exactly once.
+    /// Commits rows and offsets at once, exactly once. The same commit again is found to have landed and writes nothing.
+    ///
+    /// Every offset must be at its `from`. If every one is at its `to`, the commit had landed. Files that a commit
+    /// leaves behind when it is given up are named by no log entry; a vacuum takes them.
     ///
     /// # Errors
-    /// [`LakeError::OffsetConflict`], [`LakeError::BatchMismatch`], [`LakeError::Exhausted`], [`LakeError::Unknown`].
+    /// [`LakeError::Commit`], [`LakeError::BatchMismatch`], [`LakeError::OffsetConflict`], [`LakeError::Exhausted`],
+    /// [`LakeError::Unknown`].
     pub async fn commit(&self, commit: Commit) -> Result<Committed, LakeError> {
-        let _ = commit;
-        Err(LakeError::Commit {
-            table: self.id.clone(),
-            reason: "not built yet".into(),
-        })
+        land::land(&self.inner, commit).await
     }
 
-    /// The commits that the log still holds, the newest first, read as they are asked for.
+    /// The commits that the log still holds, the newest first, read as they are asked for. Delta keeps 30 days.
     pub fn history(&self) -> impl Stream<Item = Result<CommitRecord, LakeError>> + Send + '_ {
-        stream::empty()
+        let inner = &self.inner;
+        stream::once(async move {
+            let mut state = inner.state.lock().await;
+            inner.refresh(&mut state).await?;
+            Ok(state.at())
+        })
+        .map_ok(move |newest| {
+            stream::iter((0..=newest).rev())
+                .map(move |version| async move {
+                    let entry = log::read(inner.log.as_ref(), version).await.map_err(LakeError::delta(&inner.id))?;
+                    Ok(entry.map(|entry| CommitRecord {
+                        version,
+                        info: entry.info,
+                        timestamp: entry.timestamp,
+                    }))
+                })
+                .buffered(READ_AHEAD)
+                // Old entries go first, so the first that is missing is the end.
+                .try_take_while(|record| std::future::ready(Ok(record.is_some())))
+                .try_filter_map(|record| std::future::ready(Ok(record)))
+        })
+        .try_flatten()
     }
 
     /// The table as of now, for a query. It stays at that version.
@@ -60,9 +127,64 @@ impl Table {
     /// # Errors
     /// The store's error.
     pub async fn provider(&self) -> Result<Arc<dyn TableProvider>, LakeError> {
-        Err(LakeError::Commit {
-            table: self.id.clone(),
-            reason: "not built yet".into(),
-        })
+        let snapshot = {
+            let mut state = self.inner.state.lock().await;
+            self.inner.refresh(&mut state).await?;
+            Arc::clone(state.snapshot())
+        };
+        DeltaTable::new(Arc::clone(&self.inner.log))
+            .table_provider()
+            .with_snapshot(snapshot)
+            .await
+            .map_err(|error| LakeError::Delta {
+                table: self.inner.id.clone(),
+                source: Arc::new(error.into()),
+            })
     }
+}
+
+impl Inner {
+    /// Moves to the newest version, and refuses it if the table became another one.
+    pub(crate) async fn refresh(&self, state: &mut State) -> Result<(), LakeError> {
+        if state.refresh(&self.id, &self.log).await? {
+            accept(&self.id, &self.shape, state.snapshot())?;
+        }
+        Ok(())
+    }
+}
+
+/// The spec of a table that is there.
+fn found(id: &TableId, snapshot: &Snapshot) -> Result<TableSpec, LakeError> {
+    let schema = arrow_schema(id, snapshot)?;
+    Ok(TableSpec {
+        id: id.clone(),
+        partition_by: snapshot.metadata().partition_columns().to_vec(),
+        without_statistics: without_statistics(&schema, snapshot.metadata().configuration())
+            .into_iter()
+            .filter(|name| !snapshot.metadata().partition_columns().contains(name))
+            .collect(),
+        schema,
+    })
+}
+
+fn arrow_schema(id: &TableId, snapshot: &Snapshot) -> Result<SchemaRef, LakeError> {
+    let schema = snapshot.schema();
+    Ok(Arc::new(schema.as_ref().try_into_arrow().map_err(|error| LakeError::Delta {
+        table: id.clone(),
+        source: Arc::new(deltalake::DeltaTableError::Arrow { source: error }),
+    })?))
+}
+
+/// Whether we may write to the table as it is.
+fn accept(id: &TableId, shape: &Shape, snapshot: &Snapshot) -> Result<(), LakeError> {
+    let protocol = snapshot.protocol();
+    // Above version 2 come features that a writer must honour: constraints, column mapping, change data, ...
+    if protocol.min_writer_version() > 2 {
+        return Err(LakeError::Protocol {
+            table: id.clone(),
+            version: protocol.min_writer_version(),
+        });
+    }
+    let schema = arrow_schema(id, snapshot)?;
+    shape.fits(id, &schema, snapshot.metadata().partition_columns())
 }

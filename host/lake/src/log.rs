@@ -1,0 +1,97 @@
+//! Entries of a table's log, as far as they concern us.
+
+use deltalake::logstore::LogStore;
+use deltalake::{DeltaResult, DeltaTableError};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// Where a commit's info keeps ours.
+pub(crate) const INFO: &str = "malla";
+/// Where a commit's info keeps the name that its writer gave it (`txnId` of the Delta protocol).
+pub(crate) const TXN_ID: &str = "txnId";
+
+/// One entry of the log.
+#[derive(Debug, Default)]
+pub(crate) struct Entry {
+    /// Offsets that it sets.
+    pub(crate) offsets: Vec<(String, i64)>,
+    pub(crate) timestamp: Option<i64>,
+    pub(crate) txn_id: Option<String>,
+    pub(crate) info: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Line {
+    txn: Option<Txn>,
+    commit_info: Option<CommitInfo>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Txn {
+    app_id: String,
+    version: i64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CommitInfo {
+    timestamp: Option<i64>,
+    txn_id: Option<String>,
+    /// Anything but an object is not ours.
+    malla: Option<Value>,
+}
+
+/// Reads an entry. `None`: there is none, or no longer.
+pub(crate) async fn read(log: &dyn LogStore, version: u64) -> DeltaResult<Option<Entry>> {
+    match log.read_commit_entry(version).await {
+        Ok(Some(bytes)) => parse(version, &bytes).map(Some),
+        Ok(None) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn parse(version: u64, bytes: &[u8]) -> DeltaResult<Entry> {
+    let mut entry = Entry::default();
+    for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
+        let line: Line = serde_json::from_slice(line).map_err(|error| {
+            DeltaTableError::Generic(format!("log entry {version} is not JSON: {error}"))
+        })?;
+        if let Some(txn) = line.txn {
+            entry.offsets.push((txn.app_id, txn.version));
+        }
+        if let Some(info) = line.commit_info {
+            entry.timestamp = info.timestamp;
+            entry.txn_id = info.txn_id;
+            if let Some(Value::Object(map)) = info.malla {
+                entry.info = map;
+            }
+        }
+    }
+    Ok(entry)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_has_offsets_and_our_info_whoever_wrote_it() {
+        let text = concat!(
+            r#"{"commitInfo":{"timestamp":7,"operation":"WRITE","txnId":"t","malla":{"from":1}}}"#,
+            "\n",
+            r#"{"add":{"path":"x","stats":"{}"}}"#,
+            "\n\n",
+            r#"{"txn":{"appId":"a","version":3,"lastUpdated":1}}"#,
+        );
+        let entry = parse(1, text.as_bytes()).unwrap();
+        assert_eq!(entry.offsets, [("a".to_owned(), 3)]);
+        assert_eq!(entry.timestamp, Some(7));
+        assert_eq!(entry.txn_id.as_deref(), Some("t"));
+        assert_eq!(entry.info.get("from"), Some(&Value::from(1)));
+
+        let foreign = parse(1, br#"{"commitInfo":{"malla":"text"}}"#).unwrap();
+        assert!(foreign.info.is_empty());
+    }
+}

@@ -1,0 +1,7 @@
+//! From rows to files.
+
+mod encode;
+mod split;
+
+pub(crate) use encode::{delete, encode};
+pub(crate) use split::{Part, split};
