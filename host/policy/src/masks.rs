@@ -1,0 +1,94 @@
+//! Which mask a column gets.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use malla_contract::{Classification, Column, ColumnType, MaskKind};
+
+/// What a mask rule speaks of.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Selector {
+    /// Columns that carry this tag.
+    Tag(String),
+    /// Columns of exactly this classification for which no tag rule speaks.
+    Classification(Classification),
+}
+
+/// One `[[mask]]` of `masks.toml`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MaskRule {
+    /// The columns it speaks of.
+    pub selector: Selector,
+    /// How their values are hidden.
+    pub mask: MaskKind,
+    /// What `token` (and no other mask) uses: columns of one group get equal tokens for equal values, so they can be
+    /// joined. The tag, where the rule does not say.
+    pub join_group: String,
+    /// Why the rule is there, in its author's words.
+    pub reason: Option<String>,
+    /// Line of the rule in `masks.toml`, from 1.
+    pub line: usize,
+}
+
+/// The mask rules of a mesh. INVARIANT: one rule a selector.
+#[derive(Debug, Clone)]
+pub(crate) struct Masks {
+    rules: BTreeMap<Selector, MaskRule>,
+}
+
+impl Masks {
+    pub(crate) fn new(rules: BTreeMap<Selector, MaskRule>) -> Self {
+        Self { rules }
+    }
+
+    /// The rule for a column: the strictest among those of its tags, else that of its classification. Among rules that
+    /// are equally strict, the tag that sorts first decides.
+    pub(crate) fn rule(&self, column: &Column) -> Option<&MaskRule> {
+        column
+            .tags
+            .iter()
+            .filter_map(|tag| self.rules.get(&Selector::Tag(tag.clone())))
+            .min_by_key(|rule| leniency(rule.mask))
+            .or_else(|| self.rules.get(&Selector::Classification(column.classification)))
+    }
+
+    /// In the order of their selectors.
+    pub(crate) fn rules(&self) -> impl Iterator<Item = &MaskRule> {
+        self.rules.values()
+    }
+}
+
+/// The order of strictness, strictest first: what tells least about the value. A null tells nothing, a token only
+/// equality, `mask-alphanum` the shape, and the last four characters are part of the value itself.
+fn leniency(mask: MaskKind) -> u8 {
+    match mask {
+        MaskKind::ReplaceWithNull => 0,
+        MaskKind::Token => 1,
+        MaskKind::MaskAlphanum => 2,
+        MaskKind::ShowLast4 => 3,
+    }
+}
+
+/// Why a mask cannot hide a column: masks keep the column's type and its promise about nulls.
+pub(crate) fn misfit(mask: MaskKind, column: &Column) -> Option<&'static str> {
+    match mask {
+        MaskKind::ReplaceWithNull if column.required => Some(
+            "the column is `required`, so it cannot be null: drop `required` in the contract or choose another mask",
+        ),
+        MaskKind::ReplaceWithNull => None,
+        MaskKind::Token | MaskKind::ShowLast4 | MaskKind::MaskAlphanum if column.ty != ColumnType::Utf8 => {
+            Some("this mask hides text only: use `replace-with-null`, or make the column a string")
+        }
+        MaskKind::Token | MaskKind::ShowLast4 | MaskKind::MaskAlphanum => None,
+    }
+}
+
+/// As a line of `masks.toml`.
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tag(tag) => write!(f, "tag = {tag:?}"),
+            Self::Classification(classification) => write!(f, "classification = \"{classification}\""),
+        }
+    }
+}
