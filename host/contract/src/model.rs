@@ -10,46 +10,60 @@ use crate::Classification;
 /// What a domain promises: where its data comes from, what its plugin does with it, and what it publishes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Contract {
+    /// ODCS `id`: stays the same over all versions.
     pub id: String,
+    /// For people. The id where the contract has none.
     pub name: String,
+    /// Semantic version: see [`compare`](crate::compare) for what each part promises.
     pub version: Version,
     /// ODCS life-cycle word: `draft`, `active`, `deprecated`, `retired`, ...
     pub status: String,
     /// The business domain; the first part of every table name.
     pub domain: String,
+    /// ODCS `description.purpose`.
     pub description: Option<String>,
     /// Name of the owning team.
     pub owner: Option<String>,
+    /// In the order of `mallaSources`. Names are unique.
     pub sources: Vec<Source>,
+    /// The schema objects that no source uses, in their order. Names are unique; exactly one step makes each.
     pub products: Vec<Product>,
+    /// In the order of `mallaSteps`. Names are unique.
     pub steps: Vec<Step>,
+    /// In the order of `mallaLookups`. Names are unique.
     pub lookups: Vec<Lookup>,
 }
 
 /// Events as they arrive (`mallaSources`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
+    /// `[a-z][a-z0-9_]*`.
     pub name: String,
     /// The shape of one event. Its name is that of the ODCS schema object.
     pub table: Table,
-    /// The timestamp column that says when the event happened, in business time. Raw tables get their `fecha` from it.
+    /// The required timestamp column that says when the event happened, in business time. Raw tables get their `fecha` from it.
     pub event_time: Option<String>,
 }
 
 /// A table that the domain publishes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Product {
+    /// `[a-z][a-z0-9_]*`, with `-` between words: the last part of the table's name.
     pub name: String,
+    /// What is published. Its name is that of the product.
     pub table: Table,
 }
 
 /// A function of the plugin: from the rows of one source to the rows of one product (`mallaSteps`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
+    /// `[a-z][a-z0-9_]*`: the name of the plugin's function.
     pub name: String,
+    /// Name of the source that feeds it.
     pub source: String,
+    /// Name of the product that it makes.
     pub product: String,
-    /// Source columns that enter the sandbox, in this order. No other column does.
+    /// Source columns that enter the sandbox, in this order, each once. No other column does.
     pub reads: Vec<String>,
     /// Names of the rules by which the step may reject a row.
     pub rules: Vec<String>,
@@ -58,55 +72,77 @@ pub struct Step {
 /// A constant table of the contract (`mallaLookups`): text to decimal, exact.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lookup {
+    /// `[a-z][a-z0-9_]*`.
     pub name: String,
-    /// Digits after the decimal point of every value in this lookup.
+    /// Digits after the decimal point of every value in this lookup, at most 38.
     pub scale: u8,
+    /// In the contract's order. Keys are unique.
     pub entries: Vec<LookupEntry>,
 }
 
+/// One line of a lookup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LookupEntry {
+    /// Any text.
     pub key: String,
-    /// The value times ten to the power of the lookup's scale.
+    /// The value times ten to the power of the lookup's scale, at most 38 digits.
     pub unscaled: i128,
 }
 
+/// The shape of an event or of a product's rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
+    /// Name of the ODCS schema object.
     pub name: String,
+    /// For people.
     pub description: Option<String>,
     /// In the contract's order. Never empty, names unique.
     pub columns: Vec<Column>,
 }
 
+/// One column of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
+    /// `[a-z][a-z0-9_]*`. It may be a Rust keyword, such as `type`: see [`rust_identifier`](crate::rust_identifier).
     pub name: String,
+    /// From `logicalType` and `physicalType`.
     pub ty: ColumnType,
     /// No nulls allowed.
     pub required: bool,
+    /// No value twice.
     pub unique: bool,
+    /// Part of the primary key; then also required.
     pub primary_key: bool,
-    /// Place among the partition columns, from 1. `None`: not a partition column.
+    /// Place among the partition columns, from 1. `None`: not a partition column. Never set on a column that needs a
+    /// mask: the values of partition columns stand in the names of folders.
     pub partition: Option<u32>,
+    /// How sensitive its values are.
     pub classification: Classification,
     /// `pii:email`, `pii:card`, `pii:name`, `pii:phone`, `pii:address`, `subject`, or the domain's own.
     pub tags: BTreeSet<String>,
+    /// For people.
     pub description: Option<String>,
 }
 
 /// The types that cross the boundary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ColumnType {
+    /// True or false.
     Boolean,
+    /// 32 bits, signed.
     Int32,
+    /// 64 bits, signed.
     Int64,
+    /// 64 bits, IEEE 754.
     Float64,
     /// At most 38 digits, `scale` of them after the point.
     Decimal {
+        /// Digits in all, 1 to 38.
         precision: u8,
+        /// Digits after the point, 0 to `precision`.
         scale: u8,
     },
+    /// Text.
     Utf8,
     /// Days since 1970-01-01.
     Date,
@@ -115,16 +151,19 @@ pub enum ColumnType {
 }
 
 impl Contract {
+    /// The source of that name.
     #[must_use]
     pub fn source(&self, name: &str) -> Option<&Source> {
         self.sources.iter().find(|source| source.name == name)
     }
 
+    /// The product of that name.
     #[must_use]
     pub fn product(&self, name: &str) -> Option<&Product> {
         self.products.iter().find(|product| product.name == name)
     }
 
+    /// The step of that name.
     #[must_use]
     pub fn step(&self, name: &str) -> Option<&Step> {
         self.steps.iter().find(|step| step.name == name)
@@ -136,7 +175,19 @@ impl Contract {
     }
 }
 
+impl Lookup {
+    /// The unscaled value of a key.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<i128> {
+        self.entries
+            .iter()
+            .find(|entry| entry.key == key)
+            .map(|entry| entry.unscaled)
+    }
+}
+
 impl Table {
+    /// The column of that name.
     #[must_use]
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.name == name)
@@ -146,6 +197,12 @@ impl Table {
     #[must_use]
     pub fn index_of(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|column| column.name == name)
+    }
+
+    /// The column that says whom a row is about (tag `subject`), if there is one.
+    #[must_use]
+    pub fn subject(&self) -> Option<&Column> {
+        self.columns.iter().find(|column| column.tags.contains("subject"))
     }
 
     /// Names of the partition columns, in the order of their places.
@@ -217,6 +274,7 @@ mod arrow {
     }
 
     impl Column {
+        /// The Arrow field of the column: nullable unless required.
         #[must_use]
         pub fn field(&self) -> Field {
             Field::new(&self.name, self.ty.arrow(), !self.required)
@@ -224,6 +282,7 @@ mod arrow {
     }
 
     impl Table {
+        /// The Arrow schema of the table.
         #[must_use]
         pub fn schema(&self) -> Schema {
             Schema::new(self.columns.iter().map(Column::field).collect::<Vec<_>>())

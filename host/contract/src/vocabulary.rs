@@ -6,17 +6,22 @@ use std::str::FromStr;
 /// How sensitive a column is. The order is the order of sensitivity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum Classification {
+    /// For anybody.
     Public,
     /// What a column is when its contract does not say.
     #[default]
     Internal,
+    /// For those who need it; masked for all others.
     Confidential,
+    /// Like confidential, and the law has a say: personal data, cards.
     Restricted,
 }
 
 impl Classification {
+    /// Every one, the least sensitive first.
     pub const ALL: [Self; 4] = [Self::Public, Self::Internal, Self::Confidential, Self::Restricted];
 
+    /// The word in contracts and policies.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -42,6 +47,7 @@ pub enum MaskKind {
 }
 
 impl MaskKind {
+    /// Every one.
     pub const ALL: [Self; 4] = [
         Self::Token,
         Self::ShowLast4,
@@ -49,6 +55,7 @@ impl MaskKind {
         Self::MaskAlphanum,
     ];
 
+    /// The word in contracts and policies.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -64,8 +71,11 @@ impl MaskKind {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown {what} `{word}`: use one of {known}")]
 pub struct UnknownWord {
+    /// Which kind of word.
     pub what: &'static str,
+    /// The word that was given.
     pub word: String,
+    /// The known ones.
     pub known: String,
 }
 

@@ -1,0 +1,327 @@
+//! Malla's own properties: sources, steps, lookups.
+
+use std::collections::BTreeSet;
+
+use crate::errors::{ContractErrors, closest, shown};
+use crate::names::{NameKind, name};
+use crate::parse::tables::{ReadTable, there_are};
+use crate::yaml::At;
+use crate::{ColumnType, Lookup, LookupEntry, Source, Step};
+
+/// Most digits of a lookup's value: what 128 bits hold.
+const MAX_DIGITS: usize = 38;
+
+/// A source; `schema` is the name of its schema object, there or not.
+#[derive(Debug)]
+pub(crate) struct ReadSource {
+    pub(crate) source: Source,
+    pub(crate) schema: String,
+}
+
+/// The value of one of Malla's properties.
+fn property<'a>(top: &At<'a>, name: &str) -> Option<At<'a>> {
+    top.get("customProperties")?
+        .items()
+        .find(|item| item.get("property").is_some_and(|at| at.text() == Some(name)))?
+        .get("value")
+}
+
+/// The items of a property with their names, which are checked.
+fn named<'a>(top: &At<'a>, what: &str, errors: &mut ContractErrors) -> Vec<(At<'a>, &'a str)> {
+    let mut named = Vec::new();
+    let mut seen = BTreeSet::new();
+    for item in property(top, what).iter().flat_map(At::items) {
+        let Some(at) = item.get("name") else { continue };
+        let Some(name) = name(&at, NameKind::Identifier, errors) else {
+            continue;
+        };
+        if seen.insert(name) {
+            named.push((item, name));
+        } else {
+            at.error(
+                errors,
+                format!("`{}` is there twice", shown(name)),
+                "rename one of the two",
+            );
+        }
+    }
+    named
+}
+
+fn did_you_mean<'a>(word: &str, what: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
+    match closest(word, known.clone()) {
+        Some(meant) => format!("did you mean `{}`?", shown(meant)),
+        None => there_are(what, known),
+    }
+}
+
+pub(crate) fn sources(
+    top: &At<'_>,
+    tables: &[ReadTable<'_>],
+    errors: &mut ContractErrors,
+) -> Vec<ReadSource> {
+    let mut sources = Vec::new();
+    for (item, name) in named(top, "mallaSources", errors) {
+        let Some(schema_at) = item.get("schema") else {
+            continue;
+        };
+        let Some(schema) = schema_at.text() else { continue };
+        let Some(read) = tables.iter().find(|read| read.table.name == schema) else {
+            let remedy = did_you_mean(
+                schema,
+                "schema objects",
+                tables.iter().map(|read| read.table.name.as_str()),
+            );
+            schema_at.error(errors, format!("no schema object `{}`", shown(schema)), remedy);
+            continue;
+        };
+        let event_time = item.get("eventTime").and_then(|at| event_time(&at, read, errors));
+        sources.push(ReadSource {
+            schema: schema.to_owned(),
+            source: Source {
+                name: name.to_owned(),
+                table: read.table.clone(),
+                event_time,
+            },
+        });
+    }
+    sources
+}
+
+fn event_time(at: &At<'_>, read: &ReadTable<'_>, errors: &mut ContractErrors) -> Option<String> {
+    let name = at.text()?;
+    let Some(column) = read.table.column(name) else {
+        no_column(at, name, read, errors);
+        return None;
+    };
+    if column.ty != ColumnType::Timestamp && !read.untyped.contains(name) {
+        let wrong = format!("`{}` is of type `{}`", shown(name), column.ty);
+        at.error(errors, wrong, "name a column of type `timestamp`");
+    }
+    if !column.required {
+        at.error(
+            errors,
+            format!("`{}` may be null", shown(name)),
+            "add `required: true` to that column",
+        );
+    }
+    Some(name.to_owned())
+}
+
+fn no_column(at: &At<'_>, name: &str, read: &ReadTable<'_>, errors: &mut ContractErrors) {
+    let wrong = format!("no column `{}` in `{}`", shown(name), shown(&read.table.name));
+    let remedy = did_you_mean(
+        name,
+        "its columns",
+        read.table.columns.iter().map(|c| c.name.as_str()),
+    );
+    at.error(errors, wrong, remedy);
+}
+
+pub(crate) fn steps(
+    top: &At<'_>,
+    tables: &[ReadTable<'_>],
+    sources: &[ReadSource],
+    products: &[ReadTable<'_>],
+    errors: &mut ContractErrors,
+) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    for (item, name) in named(top, "mallaSteps", errors) {
+        let text = |name: &str| item.get(name).and_then(|at| at.text().map(|text| (at, text)));
+        let (source, product) = (text("source"), text("product"));
+        let mut table = None;
+        if let Some((at, source)) = &source {
+            match sources.iter().find(|read| read.source.name == *source) {
+                Some(read) => table = tables.iter().find(|table| table.table.name == read.schema),
+                None => {
+                    let names = sources.iter().map(|read| read.source.name.as_str());
+                    let remedy = did_you_mean(source, "sources", names);
+                    at.error(errors, format!("no source `{}`", shown(source)), remedy);
+                }
+            }
+        }
+        if let Some((at, product)) = &product {
+            if !products.iter().any(|read| read.table.name == *product) {
+                let names = products.iter().map(|read| read.table.name.as_str());
+                let remedy = did_you_mean(product, "products", names);
+                at.error(errors, format!("no product `{}`", shown(product)), remedy);
+            }
+            if let Some(other) = steps.iter().find(|step| step.product == *product) {
+                let wrong = format!(
+                    "product `{}` already comes from step `{}`",
+                    shown(product),
+                    shown(&other.name)
+                );
+                at.error(errors, wrong, "let one step make it, or make it two products");
+            }
+        }
+        let reads = reads(&item, table, errors);
+        let rules = rules(&item, errors);
+        steps.push(Step {
+            name: name.to_owned(),
+            source: source.map(|(_, text)| text.to_owned()).unwrap_or_default(),
+            product: product.map(|(_, text)| text.to_owned()).unwrap_or_default(),
+            reads,
+            rules,
+        });
+    }
+    for read in products {
+        if !steps.iter().any(|step| step.product == read.table.name) {
+            let at = read.at.get("name").unwrap_or_else(|| read.at.clone());
+            let wrong = format!("no step makes product `{}`", shown(&read.table.name));
+            at.error(
+                errors,
+                wrong,
+                "add one to `mallaSteps`; if it is what arrives, name it in `mallaSources`",
+            );
+        }
+    }
+    steps
+}
+
+fn reads(step: &At<'_>, table: Option<&ReadTable<'_>>, errors: &mut ContractErrors) -> Vec<String> {
+    let mut reads: Vec<String> = Vec::new();
+    let mut seen = BTreeSet::new();
+    for at in step.get("reads").iter().flat_map(At::items) {
+        let Some(name) = at.text() else { continue };
+        if let Some(read) = table.filter(|read| read.table.column(name).is_none()) {
+            no_column(&at, name, read, errors);
+        } else if !seen.insert(name) {
+            at.error(
+                errors,
+                format!("`{}` is there twice", shown(name)),
+                "keep one of the two",
+            );
+        } else {
+            reads.push(name.to_owned());
+        }
+    }
+    reads
+}
+
+fn rules(step: &At<'_>, errors: &mut ContractErrors) -> Vec<String> {
+    let mut rules = Vec::new();
+    let mut seen = BTreeSet::new();
+    for at in step.get("rules").iter().flat_map(At::items) {
+        let Some(rule) = name(&at, NameKind::Identifier, errors) else {
+            continue;
+        };
+        if seen.insert(rule) {
+            rules.push(rule.to_owned());
+        } else {
+            at.error(
+                errors,
+                format!("`{}` is there twice", shown(rule)),
+                "keep one of the two",
+            );
+        }
+    }
+    rules
+}
+
+pub(crate) fn lookups(top: &At<'_>, errors: &mut ContractErrors) -> Vec<Lookup> {
+    let mut lookups = Vec::new();
+    for (item, name) in named(top, "mallaLookups", errors) {
+        let Some(entries_at) = item.get("entries") else {
+            continue;
+        };
+        let mut parsed = Vec::new();
+        for (key, at) in entries_at.entries() {
+            let Some(text) = at.text() else { continue };
+            match Decimal::parse(text) {
+                Some(decimal) => parsed.push((key.scalar.text.as_str(), decimal, at)),
+                None => {
+                    let wrong = format!("`{}` is no decimal number", shown(text));
+                    at.error(
+                        errors,
+                        wrong,
+                        "write digits and perhaps a point, such as \"0.058\"",
+                    );
+                }
+            }
+        }
+        if entries_at.entries().next().is_none() {
+            entries_at.error(
+                errors,
+                "a lookup without entries",
+                "add one, or remove the lookup",
+            );
+        }
+        let scale = parsed
+            .iter()
+            .map(|(_, decimal, _)| decimal.fraction.len())
+            .max()
+            .unwrap_or(0);
+        let mut entries = Vec::new();
+        for (key, decimal, at) in parsed {
+            match decimal.unscaled(scale) {
+                Some(unscaled) => entries.push(LookupEntry {
+                    key: key.to_owned(),
+                    unscaled,
+                }),
+                None => {
+                    let wrong = format!("has more than {MAX_DIGITS} digits with {scale} after the point");
+                    at.error(
+                        errors,
+                        wrong,
+                        "shorten it, or the entry with the most digits after the point",
+                    );
+                }
+            }
+        }
+        let scale = u8::try_from(scale).unwrap_or(u8::MAX);
+        lookups.push(Lookup {
+            name: name.to_owned(),
+            scale,
+            entries,
+        });
+    }
+    lookups
+}
+
+/// A decimal number as it is written.
+struct Decimal<'a> {
+    negative: bool,
+    whole: &'a str,
+    fraction: &'a str,
+}
+
+impl<'a> Decimal<'a> {
+    fn parse(text: &'a str) -> Option<Self> {
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        let (whole, fraction) = match digits.split_once('.') {
+            Some((_, "")) => return None,
+            Some(parts) => parts,
+            None => (digits, ""),
+        };
+        let all_digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
+        let fits = !whole.is_empty() && all_digits(whole) && all_digits(fraction);
+        fits.then_some(Self {
+            negative: digits.len() < text.len(),
+            whole,
+            fraction,
+        })
+    }
+
+    /// Times ten to the power of `scale`, which is at least the number of digits after the point. `None` where that
+    /// has more digits than fit.
+    fn unscaled(&self, scale: usize) -> Option<i128> {
+        if scale > MAX_DIGITS {
+            return None;
+        }
+        let mut value: i128 = 0;
+        let zeros = scale.saturating_sub(self.fraction.len());
+        for digit in self
+            .whole
+            .bytes()
+            .chain(self.fraction.bytes())
+            .chain(std::iter::repeat_n(b'0', zeros))
+        {
+            value = value
+                .checked_mul(10)?
+                .checked_add(i128::from(digit.checked_sub(b'0')?))?;
+        }
+        let largest = 10_i128.checked_pow(u32::try_from(MAX_DIGITS).ok()?)?;
+        (value < largest).then_some(if self.negative { -value } else { value })
+    }
+}

@@ -1,0 +1,116 @@
+//! Text to contract, with every problem on the way.
+
+mod columns;
+mod malla;
+mod odcs;
+mod servers;
+mod shape;
+mod tables;
+mod types;
+
+use semver::Version;
+
+use crate::errors::{ContractErrors, shown};
+use crate::names::{NameKind, name};
+use crate::parse::shape::Shape;
+use crate::yaml::{self, At};
+use crate::{Contract, Product};
+
+impl Contract {
+    /// Reads and checks the text of a contract: ODCS v3.1.0 in YAML, at most 1 MiB.
+    ///
+    /// # Errors
+    /// Every problem found, each with its line, the path of its field and what to do.
+    pub fn parse(text: &str) -> Result<Self, ContractErrors> {
+        let mut errors = ContractErrors::default();
+        let contract = yaml::read(text, &mut errors).and_then(|root| {
+            let top = At::top(&root);
+            shape::check(&top, Shape::Map(&odcs::CONTRACT), &mut errors);
+            read(&top, &mut errors)
+        });
+        errors.or(contract)
+    }
+}
+
+/// Reads what has the right shape. What has not was reported, and is passed over in silence.
+fn read(top: &At<'_>, errors: &mut ContractErrors) -> Option<Contract> {
+    api_version(top, errors);
+    let id = top.get("id").and_then(|at| at.text());
+    let version = version(top, errors);
+    let domain = match top.get("domain") {
+        Some(at) => name(&at, NameKind::Identifier, errors),
+        None => {
+            top.error(
+                errors,
+                "a contract needs `domain`",
+                "add it: the first part of every table name",
+            );
+            None
+        }
+    };
+    tables::no_governance_tags(top, errors);
+    let tables = tables::read(top, errors);
+    let sources = malla::sources(top, &tables, errors);
+    let products = tables::products(&tables, &sources, errors);
+    let steps = malla::steps(top, &tables, &sources, &products, errors);
+    let lookups = malla::lookups(top, errors);
+    let text = |at: Option<At<'_>>| at.and_then(|at| at.text().map(str::to_owned));
+    Some(Contract {
+        id: id?.to_owned(),
+        name: text(top.get("name")).or_else(|| id.map(str::to_owned))?,
+        version: version?,
+        status: text(top.get("status"))?,
+        domain: domain?.to_owned(),
+        description: text(top.get("description").and_then(|at| at.get("purpose"))),
+        owner: text(top.get("team").and_then(|at| at.get("name"))),
+        sources: sources.into_iter().map(|source| source.source).collect(),
+        products: products
+            .into_iter()
+            .map(|read| Product {
+                name: read.table.name.clone(),
+                table: read.table.clone(),
+            })
+            .collect(),
+        steps,
+        lookups,
+    })
+}
+
+fn api_version(top: &At<'_>, errors: &mut ContractErrors) {
+    let Some(at) = top.get("apiVersion") else { return };
+    let Some(text) = at.text() else { return };
+    let patch = text.strip_prefix("v3.1.");
+    if !patch.is_some_and(|patch| !patch.is_empty() && patch.bytes().all(|b| b.is_ascii_digit())) {
+        at.error(
+            errors,
+            format!("unsupported version `{}` of the standard", shown(text)),
+            "write `v3.1.0`",
+        );
+    }
+}
+
+fn version(top: &At<'_>, errors: &mut ContractErrors) -> Option<Version> {
+    let at = top.get("version")?;
+    let text = at.text()?;
+    match Version::parse(text) {
+        Ok(version) => Some(version),
+        Err(error) => {
+            let wrong = format!("`{}` is no semantic version ({error})", shown(text));
+            at.error(errors, wrong, "write three numbers, such as `1.0.0`");
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Contract;
+
+    pub(crate) const VENTAS: &str = include_str!("../../../../plugins/ventas/contract.yaml");
+
+    #[test]
+    fn ventas_is_valid() {
+        let contract = Contract::parse(VENTAS).unwrap_or_else(|errors| panic!("{errors}"));
+        println!("{contract:#?}");
+    }
+}
