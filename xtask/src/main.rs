@@ -1,2 +1,53 @@
-//! Commands of this repository.
-fn main() {}
+//! The commands of this repository: `cargo xtask demo`, `cargo xtask test`, and the rest of [`HELP`].
+
+mod bench;
+mod conformance;
+mod demo;
+mod guests;
+mod machine;
+mod shell;
+mod test;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+  demo [-- ARGS]    build Malla and its plugins in release, run `malla demo ARGS`
+  test              format, clippy, unit, integration and doc tests, API docs
+  guests            build the Wasm components that tests and the demo use
+  bench             measure what docs/performance.md claims, as ratios
+  conformance       read the demo's tables and contracts with other people's tools (PyPI)
+  chaos [KILLS]     kill `malla run` KILLS times (default 50) during one run of 200,000 events, and count
+
+Every command says what it installs, and why, before it does.
+";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let command = arguments.next();
+    let rest: Vec<String> = arguments.skip_while(|argument| argument == "--").collect();
+    let outcome = match command.as_deref() {
+        Some("demo") => demo::run(&rest),
+        Some("test") => test::run(),
+        Some("guests") => guests::build_all(shell::Profile::Dev).map(drop),
+        Some("bench") => bench::run(),
+        Some("conformance") => conformance::run(),
+        Some("chaos") => test::chaos(rest.first().map_or("50", String::as_str)),
+        None | Some("help" | "--help" | "-h") => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        Some(other) => {
+            eprintln!("unknown command `{other}`\n\n{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

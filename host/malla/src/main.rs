@@ -1,2 +1,22 @@
-//! The malla command.
-fn main() {}
+//! The `malla` command: wiring, nothing else.
+
+mod cli;
+mod commands;
+mod mesh;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    terminal::start_log();
+    match commands::run(cli.command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,1 +1,24 @@
-//! The life of one batch, start to end.
+//! The life of a batch, from a source's lines to commits in the lake.
+//!
+//! Invariant: whatever the process is killed in, every source line is in the tables once. Nothing moves without a
+//! contract, a policy, a mask for every column that needs one, and the keys.
+
+mod batch;
+mod commit;
+mod config;
+mod error;
+mod mesh;
+mod plan;
+mod progress;
+mod quarantine;
+mod recover;
+mod report;
+mod run;
+mod workers;
+
+pub use config::{BatchConfig, CommitConfig, Config, LimitsConfig, SourceConfig, template};
+pub use error::{ConfigError, FlowError, MeshError, Refusal};
+pub use mesh::Mesh;
+pub use progress::Progress;
+pub use report::ProductReport;
+pub use run::{RunOptions, RunReport, Stop};

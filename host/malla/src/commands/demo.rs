@@ -1,0 +1,141 @@
+//! `malla demo`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use malla_contract::Contract;
+use malla_pipeline::{RunOptions, RunReport};
+use malla_simulate::Simulator;
+
+use crate::cli;
+use crate::commands::{run, simulate};
+use crate::mesh;
+use crate::terminal::{self, number};
+
+struct Plugin {
+    file: PathBuf,
+    bytes: Vec<u8>,
+    contract: Contract,
+}
+
+pub(crate) fn demo(arguments: &cli::Demo) -> Result<ExitCode> {
+    let dir = &arguments.dir;
+    let plugins = plugins()?;
+    let config = prepare(dir, &plugins)?;
+    let mut lines = 0;
+    for plugin in &plugins {
+        lines += fill(dir, &plugin.contract, arguments.events)?;
+    }
+    let once = RunOptions { once: true, ..RunOptions::default() };
+    let report = run::process(&config, &once, Some(lines))?;
+    show(&report, &config);
+    if arguments.once || !report.failures.is_empty() {
+        return Ok(run::exit(&report));
+    }
+    println!("\nWaiting for more events; Ctrl-C ends. Write some from another terminal:");
+    println!("  malla simulate --config {} --events 1000", config.display());
+    let report = run::process(&config, &RunOptions::default(), None)?;
+    show(&report, &config);
+    Ok(run::exit(&report))
+}
+
+/// The example plugins: the components in the folder `plugins` beside this executable.
+fn plugins() -> Result<Vec<Plugin>> {
+    let executable = std::env::current_exe().context("cannot tell where this executable is")?;
+    let folder = executable.parent().unwrap_or(Path::new(".")).join("plugins");
+    let mut files: Vec<PathBuf> = std::fs::read_dir(&folder)
+        .map(|entries| entries.filter_map(|entry| Some(entry.ok()?.path())).collect())
+        .unwrap_or_default();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "wasm"));
+    files.sort();
+    if files.is_empty() {
+        bail!(
+            "no example plugin in `{}`: run `cargo xtask demo` in the repository, which builds them there",
+            folder.display()
+        );
+    }
+    files.into_iter().map(load).collect()
+}
+
+fn load(file: PathBuf) -> Result<Plugin> {
+    let bytes = std::fs::read(&file).with_context(|| format!("cannot read `{}`", file.display()))?;
+    let yaml = malla_contract::extract(&bytes).with_context(|| file.display().to_string())?;
+    let contract = Contract::parse(&yaml).with_context(|| file.display().to_string())?;
+    Ok(Plugin { file, bytes, contract })
+}
+
+/// Makes the mesh, or takes the one that is there, with the plugins of this build.
+fn prepare(dir: &Path, plugins: &[Plugin]) -> Result<PathBuf> {
+    let config = dir.join("malla.toml");
+    if config.exists() {
+        println!("Going on with the mesh in {}", dir.display());
+    } else {
+        let sources: Vec<(&str, &str)> = plugins
+            .iter()
+            .flat_map(|plugin| {
+                let domain = plugin.contract.domain.as_str();
+                plugin.contract.sources.iter().map(move |source| (domain, source.name.as_str()))
+            })
+            .collect();
+        mesh::create(dir, &sources)?;
+        println!("Made a mesh in {}", dir.display());
+    }
+    for plugin in plugins {
+        let to = dir.join("plugins").join(plugin.file.file_name().unwrap_or_default());
+        std::fs::write(&to, &plugin.bytes).with_context(|| format!("cannot write `{}`", to.display()))?;
+    }
+    Ok(config)
+}
+
+/// Writes a domain's events; a domain that has no simulated ones is left as it is.
+fn fill(dir: &Path, contract: &Contract, events: u64) -> Result<u64> {
+    let domain = contract.domain.as_str();
+    if events == 0 || !Simulator::DOMAINS.contains(&domain) {
+        return Ok(0);
+    }
+    let written = simulate::write(domain, simulate::DEFAULT_SEED, &dir.join("sources").join(domain), events)?;
+    print!("{}", simulate::summary(&written));
+    Ok(written.total())
+}
+
+fn show(report: &RunReport, config: &Path) {
+    println!();
+    for (place, product) in report.products.iter().enumerate() {
+        println!(
+            "{} of {} OK  {}  {} rows  {:.1} s",
+            place + 1,
+            report.products.len(),
+            product.product,
+            number(product.kept),
+            product.seconds
+        );
+    }
+    println!();
+    print!("{}", terminal::products(&report.products));
+    for product in &report.products {
+        let accounted = product.kept + product.rejected + product.quarantined + product.filtered;
+        let word = if accounted == product.read { "every line accounted for" } else { "lines are missing" };
+        println!(
+            "{}: {} kept + {} rejected + {} quarantined = {} of {} read: {word}",
+            product.product,
+            number(product.kept),
+            number(product.rejected),
+            number(product.quarantined),
+            number(accounted),
+            number(product.read)
+        );
+    }
+    run::show_failures(report);
+    if report.failures.is_empty() {
+        let config = config.display();
+        println!("\nNext:");
+        println!(
+            "  malla query --config {config} \"SELECT region, count(*) AS ventas, sum(monto_usd) AS usd FROM ventas.transacciones GROUP BY region ORDER BY usd DESC\""
+        );
+        println!(
+            "  malla query --config {config} \"SELECT stage, rule, count(*) AS lines FROM ventas_quarantine.transacciones GROUP BY stage, rule ORDER BY lines DESC\""
+        );
+        println!("  malla query --config {config} \"SELECT email, tarjeta, monto FROM ventas.transacciones LIMIT 5\"");
+    }
+}

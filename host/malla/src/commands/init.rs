@@ -1,0 +1,22 @@
+//! `malla init`.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::mesh;
+
+pub(crate) fn init(dir: &Path) -> Result<ExitCode> {
+    let config = mesh::create(dir, &[])?;
+    println!("Made a mesh in {}", dir.display());
+    println!();
+    println!("  keys/malla.keys       token and sealing keys, mode 0600: back them up, nobody can restore them");
+    println!("  policies/masks.toml   how each kind of personal data is masked");
+    println!("  plugins/              put components here (`malla plugin build` makes them)");
+    println!();
+    println!("Name each plugin's sources in {}, then:", config.display());
+    println!("  malla doctor --config {}", config.display());
+    println!("  malla run --config {}", config.display());
+    Ok(ExitCode::SUCCESS)
+}

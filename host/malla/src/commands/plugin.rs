@@ -1,0 +1,99 @@
+//! `malla plugin`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use malla_pipeline::{TrialReport, try_plugin};
+
+use crate::cli::Plugin;
+use crate::terminal::{number, table};
+
+pub(crate) fn plugin(command: Plugin) -> Result<ExitCode> {
+    match command {
+        Plugin::New(arguments) => new(&arguments.name),
+        Plugin::Build(arguments) => build(&arguments.dir),
+        Plugin::Test(arguments) => test(&arguments.dir),
+        Plugin::Inspect(arguments) => inspect(&arguments.file),
+    }
+}
+
+fn new(name: &str) -> Result<ExitCode> {
+    let dir = PathBuf::from(name);
+    malla_toolchain::new(&dir, name)?;
+    println!("Made the plugin {name} in {}", dir.display());
+    println!();
+    println!("  contract.yaml    what it reads and what it publishes");
+    println!("  src/lib.rs       its step, and tests that need no Wasm");
+    println!("  testdata/        events to try it on");
+    println!();
+    println!("Next:");
+    println!("  malla plugin build {name}");
+    println!("  malla plugin test {name}");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn build(dir: &Path) -> Result<ExitCode> {
+    let report = malla_toolchain::build(dir)?;
+    println!("Built {}", report.component.display());
+    println!("  {} KiB, sha256 {}", report.size.div_ceil(1024), report.digest);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn inspect(file: &Path) -> Result<ExitCode> {
+    let bytes = std::fs::read(file).with_context(|| format!("cannot read `{}`", file.display()))?;
+    let inspection = malla_toolchain::inspect(&bytes).with_context(|| file.display().to_string())?;
+    print!("{inspection}");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn test(dir: &Path) -> Result<ExitCode> {
+    malla_toolchain::native_test(dir)?;
+    let report = malla_toolchain::build(dir)?;
+    let component = std::fs::read(&report.component)
+        .with_context(|| format!("cannot read `{}`", report.component.display()))?;
+    let mut failed = false;
+    for trial in try_plugin(&component, &test_data(dir)?)? {
+        failed |= show(&trial);
+    }
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// The lines of testdata/<source>.jsonl, by source.
+fn test_data(dir: &Path) -> Result<Vec<(String, Vec<u8>)>> {
+    let folder = dir.join("testdata");
+    let mut data = Vec::new();
+    for entry in std::fs::read_dir(&folder)
+        .with_context(|| format!("cannot read `{}`: put events in testdata/<source>.jsonl", folder.display()))?
+    {
+        let path = entry?.path();
+        let (Some(stem), Some("jsonl")) =
+            (path.file_stem().and_then(|stem| stem.to_str()), path.extension().and_then(|e| e.to_str()))
+        else {
+            continue;
+        };
+        let lines = std::fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
+        data.push((stem.to_owned(), lines));
+    }
+    if data.is_empty() {
+        bail!("no events in `{}`: put some in testdata/<source>.jsonl", folder.display());
+    }
+    data.sort();
+    Ok(data)
+}
+
+/// Prints what a step made of the test data; whether it failed.
+fn show(trial: &TrialReport) -> bool {
+    println!("\n{}  {} lines of {}", trial.product, number(trial.lines), trial.source);
+    if let Some(error) = &trial.failure {
+        println!("  failed: {error}");
+        return true;
+    }
+    let mut rows = vec![vec!["kept".to_owned(), number(trial.kept)]];
+    rows.extend(trial.refused.iter().map(|(rule, count)| vec![rule.clone(), number(*count)]));
+    for line in table(&rows).lines() {
+        println!("  {line}");
+    }
+    println!("{}", trial.preview);
+    false
+}

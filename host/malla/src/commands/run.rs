@@ -1,0 +1,81 @@
+//! `malla run`.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use malla_pipeline::{Config, Mesh, Progress, RunOptions, RunReport, Stop};
+
+use crate::cli;
+use crate::commands::runtime;
+use crate::terminal;
+
+pub(crate) fn run(arguments: &cli::Run) -> Result<ExitCode> {
+    let options = RunOptions { domain: arguments.domain.clone(), once: arguments.once };
+    let report = process(&arguments.config.config, &options, None)?;
+    if arguments.json {
+        let value = serde_json::json!({ "products": report.products, "failures": report.failures });
+        println!("{}", serde_json::to_string_pretty(&value)?);
+    } else {
+        print!("{}", terminal::products(&report.products));
+        show_failures(&report);
+    }
+    Ok(exit(&report))
+}
+
+/// Runs a mesh until it is drained or the user asks to stop. `total`: lines expected, for the progress bar.
+pub(crate) fn process(config: &Path, options: &RunOptions, total: Option<u64>) -> Result<RunReport> {
+    let mesh = Arc::new(Mesh::open(Config::load(config)?)?);
+    let progress = Arc::new(Progress::default());
+    let stop = Stop::default();
+    let bar = terminal::progress(total);
+    let report = runtime()?.block_on(async {
+        tokio::spawn(stop_on_signal(stop.clone()));
+        let showing = tokio::spawn({
+            let (bar, progress) = (bar.clone(), Arc::clone(&progress));
+            async move {
+                loop {
+                    bar.set_position(progress.lines());
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        });
+        let report = mesh.run(options, &progress, &stop).await;
+        showing.abort();
+        report
+    })?;
+    bar.finish_and_clear();
+    Ok(report)
+}
+
+pub(crate) fn show_failures(report: &RunReport) {
+    for failure in &report.failures {
+        eprintln!("error: {failure}");
+    }
+}
+
+pub(crate) fn exit(report: &RunReport) -> ExitCode {
+    if report.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The first signal commits what is in hand and ends; a second ends at once, which loses nothing either.
+async fn stop_on_signal(stop: Stop) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return;
+    };
+    for asked in 0_u8.. {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        if asked > 0 {
+            std::process::exit(130);
+        }
+        eprintln!("Stopping after the batches in hand.");
+        stop.stop();
+    }
+}

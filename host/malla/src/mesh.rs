@@ -1,0 +1,42 @@
+//! Making a mesh's folder.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use malla_privacy::KeyStore;
+
+/// Policies that a new mesh starts with.
+const MASKS: &str = include_str!("../../../policies/masks.toml");
+
+/// Makes a mesh with a place for each of `sources` (domain and name). Returns the path of its malla.toml.
+pub(crate) fn create(dir: &Path, sources: &[(&str, &str)]) -> Result<PathBuf> {
+    let config = dir.join("malla.toml");
+    if config.exists() {
+        bail!("`{}` is a mesh already: it has a malla.toml", dir.display());
+    }
+    let folder = |path: PathBuf| {
+        std::fs::create_dir_all(&path).with_context(|| format!("cannot create `{}`", path.display()))
+    };
+    for name in ["plugins", "policies", "keys", "state", "lake"] {
+        folder(dir.join(name))?;
+    }
+    for (domain, source) in sources {
+        folder(dir.join("sources").join(domain).join(source))?;
+    }
+    write(&dir.join("policies").join(malla_policy::MASKS_FILE), MASKS)?;
+    let keys = dir.join("keys").join("malla.keys");
+    // Data sealed with a key that is gone is gone: keys that are there stay.
+    if !keys.exists() {
+        KeyStore::create(&keys)?;
+    }
+    // Last, so that a folder with a malla.toml is a whole mesh.
+    write(&config, &malla_pipeline::template(sources))?;
+    Ok(config)
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    if path.exists() {
+        return Ok(());
+    }
+    std::fs::write(path, text).with_context(|| format!("cannot write `{}`", path.display()))
+}

@@ -1,0 +1,268 @@
+//! The life of one batch: lines in; raw, curated and quarantined rows out. No I/O.
+//!
+//! An event enters each room once: decode, view, sandbox, check, mask. Classification, grants, detection and quality
+//! have their places between those calls.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use arrow_array::types::{Date32Type, TimestampMicrosecondType};
+use arrow_array::{Array, ArrayRef, Int64Array, PrimitiveArray, RecordBatch, StringArray};
+use arrow_schema::{Field, FieldRef, Schema};
+use malla_privacy::{MaskError, Masker};
+use malla_sandbox::{Origin, Output, Plugin, StepError};
+use malla_source::{Decoded, Decoder, Lines};
+
+use crate::error::FlowError;
+use crate::plan::{Flow, StepPlan};
+use crate::quarantine::{self, Entry, Stage, day};
+use crate::report::Counts;
+
+/// What a batch became, ready to commit.
+pub(crate) struct Processed {
+    pub(crate) partition: String,
+    pub(crate) range: Range,
+    pub(crate) lines: usize,
+    pub(crate) quarantine: RecordBatch,
+    pub(crate) raw: RecordBatch,
+    /// One for each step of the flow, in its order.
+    pub(crate) curated: Vec<RecordBatch>,
+    pub(crate) counts: Vec<Counts>,
+}
+
+/// What makes a batch: the same range with the same event time gives the same rows, always.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Range {
+    pub(crate) from: i64,
+    pub(crate) to: i64,
+    /// The batch's own clock, in microseconds since 1970 UTC.
+    pub(crate) event_time: i64,
+}
+
+/// Why the rows of a failed step are in quarantine.
+struct Failure {
+    step: usize,
+    kind: &'static str,
+    message: String,
+}
+
+struct Rejected {
+    row: usize,
+    step: usize,
+    rule: String,
+    message: String,
+}
+
+impl Flow {
+    pub(crate) fn process(
+        &self,
+        decoder: &mut Decoder,
+        lines: &Lines,
+        event_time: i64,
+    ) -> Result<Processed, FlowError> {
+        let decoded = decoder.decode(lines);
+        let mut counts = Vec::with_capacity(self.steps.len());
+        let mut curated = Vec::with_capacity(self.steps.len());
+        let mut rejections = Vec::new();
+        let mut failures = Vec::new();
+        for (index, plan) in self.steps.iter().enumerate() {
+            let mut count = Counts {
+                read: lines.len() as u64,
+                quarantined: decoded.failed.len() as u64,
+                ..Counts::default()
+            };
+            match plan.run(&self.plugin, &decoded.batch, event_time)? {
+                Ok(output) => {
+                    count.fuel = output.usage.fuel;
+                    count.kept = output.batch.num_rows() as u64;
+                    count.rejected = output.rejected.len() as u64;
+                    count.filtered = left_out(decoded.batch.num_rows(), &output);
+                    rejections.extend(output.rejected.iter().map(|rejection| Rejected {
+                        row: rejection.row as usize,
+                        step: index,
+                        rule: rejection.rule.clone(),
+                        message: rejection.message.clone(),
+                    }));
+                    let (batch, masked) = plan.mask(self, output)?;
+                    count.masked = masked;
+                    curated.push(batch);
+                }
+                Err(error) => {
+                    tracing::warn!(flow = self.name, step = plan.step.name, %error, "Batch failed in the sandbox.");
+                    count.quarantined += decoded.batch.num_rows() as u64;
+                    failures.push(Failure { step: index, kind: error.kind(), message: error.to_string() });
+                    curated.push(RecordBatch::new_empty(Arc::clone(&plan.spec.schema)));
+                }
+            }
+            counts.push(count);
+        }
+        Ok(Processed {
+            partition: lines.partition.clone(),
+            range: Range { from: lines.from, to: lines.to, event_time },
+            lines: lines.len(),
+            quarantine: self.quarantined(&decoded, lines, event_time, &rejections, &failures)?,
+            raw: self.raw(&decoded, lines, event_time)?,
+            curated,
+            counts,
+        })
+    }
+
+    fn quarantined(
+        &self,
+        decoded: &Decoded,
+        lines: &Lines,
+        event_time: i64,
+        rejections: &[Rejected],
+        failures: &[Failure],
+    ) -> Result<RecordBatch, FlowError> {
+        let regions: Option<&StringArray> = self
+            .quarantine
+            .region
+            .and_then(|index| decoded.batch.columns().get(index))
+            .and_then(|column| column.as_any().downcast_ref());
+        let region = |row: usize| regions.filter(|r| r.is_valid(row)).map(|r| r.value(row));
+        let line = |row: usize| decoded.rows.get(row).map_or(0, |line| *line as usize);
+        let product = |step: usize| self.steps.get(step).map(|plan| plan.product.as_str());
+
+        let mut entries: Vec<Entry<'_>> = decoded
+            .failed
+            .iter()
+            .map(|failure| Entry {
+                line: failure.line as usize,
+                stage: Stage::Undecodable,
+                product: None,
+                region: None,
+                rule: failure.rule,
+                message: &failure.message,
+            })
+            .collect();
+        entries.extend(rejections.iter().map(|rejection| Entry {
+            line: line(rejection.row),
+            stage: Stage::Rejected,
+            product: product(rejection.step),
+            region: region(rejection.row),
+            rule: &rejection.rule,
+            message: &rejection.message,
+        }));
+        for failure in failures {
+            entries.extend((0..decoded.batch.num_rows()).map(|row| Entry {
+                line: line(row),
+                stage: Stage::Failed,
+                product: product(failure.step),
+                region: region(row),
+                rule: failure.kind,
+                message: &failure.message,
+            }));
+        }
+        let plugin = format!("{}@{}", self.domain, self.plugin_version);
+        quarantine::batch(&entries, lines, event_time, &plugin, &mut self.quarantine.sealer.batch()?)
+    }
+
+    fn raw(&self, decoded: &Decoded, lines: &Lines, event_time: i64) -> Result<RecordBatch, FlowError> {
+        let rows = decoded.batch.num_rows();
+        let offsets: Int64Array =
+            decoded.rows.iter().map(|line| lines.offset(*line as usize).unwrap_or(lines.to)).collect();
+        let partition = StringArray::from_iter_values(std::iter::repeat_n(lines.partition.as_str(), rows));
+        let mut columns: Vec<ArrayRef> =
+            vec![Arc::new(partition), Arc::new(offsets), self.fecha(&decoded.batch, event_time)];
+        let mut sealer = self.raw.sealer.batch()?;
+        for ((column, field), sealed) in
+            decoded.batch.columns().iter().zip(&self.source.table.columns).zip(&self.raw.sealed)
+        {
+            columns.push(if *sealed {
+                Arc::new(sealer.seal_column(&field.name, column)?)
+            } else {
+                Arc::clone(column)
+            });
+        }
+        Ok(RecordBatch::try_new(Arc::clone(&self.raw.spec.schema), columns)?)
+    }
+
+    /// The UTC day of each event; where the contract names no event time, that of the batch.
+    fn fecha(&self, batch: &RecordBatch, event_time: i64) -> ArrayRef {
+        let times: Option<&PrimitiveArray<TimestampMicrosecondType>> = self
+            .raw
+            .event_time
+            .and_then(|index| batch.columns().get(index))
+            .and_then(|column| column.as_any().downcast_ref());
+        Arc::new(match times {
+            Some(times) => times.iter().map(|time| Some(day(time.unwrap_or(event_time)))).collect(),
+            None => PrimitiveArray::<Date32Type>::from_value(day(event_time), batch.num_rows()),
+        })
+    }
+}
+
+impl StepPlan {
+    /// The outer error stops the flow; the inner one is the plugin's, and costs it this batch.
+    fn run(
+        &self,
+        plugin: &Plugin,
+        batch: &RecordBatch,
+        event_time: i64,
+    ) -> Result<Result<Output, StepError>, FlowError> {
+        Ok(plugin.run(&self.step, &self.view(batch)?, event_time))
+    }
+
+    /// The source's columns, followed by the tokens of those that the step reads and may not see.
+    fn view<'a>(&self, batch: &'a RecordBatch) -> Result<Cow<'a, RecordBatch>, FlowError> {
+        if self.tokens.is_empty() {
+            return Ok(Cow::Borrowed(batch));
+        }
+        let mut fields: Vec<FieldRef> = batch.schema().fields().iter().cloned().collect();
+        let mut columns = batch.columns().to_vec();
+        for (index, masker) in &self.tokens {
+            let (Some(field), Some(column)) = (fields.get(*index).cloned(), batch.columns().get(*index)) else {
+                continue;
+            };
+            let (tokens, _) = masker.apply(column).map_err(|source| self.mask_error(field.name(), source))?;
+            fields.push(Arc::new(Field::clone(&field).with_name(format!("token of {}", field.name()))));
+            columns.push(tokens);
+        }
+        Ok(Cow::Owned(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?))
+    }
+
+    /// The rows as they may be stored, and how many values a mask replaced.
+    fn mask(&self, flow: &Flow, output: Output) -> Result<(RecordBatch, u64), FlowError> {
+        let mut masked = 0;
+        let mut columns = output.batch.columns().to_vec();
+        for (index, column) in columns.iter_mut().enumerate() {
+            let Some(masker) = self.masker(flow, index, output.origins.get(index))? else { continue };
+            let name = self.spec.schema.field(index).name();
+            let (hidden, count) = masker.apply(column).map_err(|source| self.mask_error(name, source))?;
+            *column = hidden;
+            masked += count;
+        }
+        Ok((RecordBatch::try_new(Arc::clone(&self.spec.schema), columns)?, masked))
+    }
+
+    fn masker(&self, flow: &Flow, column: usize, origin: Option<&Origin>) -> Result<Option<&Masker>, FlowError> {
+        let Some(masks) = self.masks.get(column) else { return Ok(None) };
+        if let Some(Origin::Forward(from)) = origin
+            && let Some(joined) = masks.forwarded.get(from)
+        {
+            return joined.as_ref().map(Some).map_err(|missing| FlowError::ForwardedMask {
+                product: self.product.clone(),
+                column: self.spec.schema.field(column).name().clone(),
+                forwarded: flow.source.table.columns.get(*from).map(|c| c.name.clone()).unwrap_or_default(),
+                source: missing.clone(),
+            });
+        }
+        Ok(masks.declared.as_ref())
+    }
+
+    fn mask_error(&self, column: &str, source: MaskError) -> FlowError {
+        FlowError::Mask { product: self.product.clone(), column: column.to_owned(), source }
+    }
+}
+
+/// Input rows that are neither in the output nor rejected.
+fn left_out(rows: usize, output: &Output) -> u64 {
+    let mut seen = vec![false; rows];
+    let kept = output.rows.iter().chain(output.rejected.iter().map(|rejection| &rejection.row));
+    for row in kept {
+        if let Some(seen) = seen.get_mut(*row as usize) {
+            *seen = true;
+        }
+    }
+    seen.iter().filter(|seen| !**seen).count() as u64
+}

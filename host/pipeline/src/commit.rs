@@ -1,0 +1,168 @@
+//! From processed batches to Delta commits: quarantine first, with the plan; then raw and curated.
+//!
+//! INVARIANT: a flow's quarantine table is never behind its other tables, and never more than one tick ahead. The
+//! commit of quarantine says which batches the tick is made of, so a crash between the commits of a tick is repaired
+//! by running exactly those batches again ([`crate::recover`]).
+
+use std::collections::BTreeMap;
+
+use arrow_array::RecordBatch;
+use malla_lake::{Advance, Commit, Committed, Lake, LakeError, Table};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::batch::{Processed, Range};
+use crate::error::FlowError;
+use crate::plan::Flow;
+use crate::report::Counts;
+
+/// The tables of a flow.
+pub(crate) struct Tables {
+    pub(crate) quarantine: Table,
+    pub(crate) raw: Table,
+    pub(crate) curated: Vec<Table>,
+}
+
+/// Batches that are committed together.
+#[derive(Default)]
+pub(crate) struct Tick {
+    pub(crate) lines: usize,
+    pub(crate) counts: Vec<Counts>,
+    plan: BTreeMap<String, Vec<Range>>,
+    quarantine: Vec<RecordBatch>,
+    raw: Vec<RecordBatch>,
+    curated: Vec<Vec<RecordBatch>>,
+}
+
+/// What the quarantine commit remembers of a tick.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Plan {
+    /// Digest of the component that processed the batches.
+    pub(crate) plugin: String,
+    pub(crate) policy: String,
+    /// By source partition, in order.
+    pub(crate) batches: BTreeMap<String, Vec<Range>>,
+}
+
+/// The curated commits of a tick, one a step.
+pub(crate) type TickCommitted = Vec<Committed>;
+
+impl Tables {
+    pub(crate) async fn open(lake: &Lake, flow: &Flow) -> Result<Self, LakeError> {
+        let mut curated = Vec::with_capacity(flow.steps.len());
+        for step in &flow.steps {
+            curated.push(lake.table(step.spec.clone()).await?);
+        }
+        Ok(Self {
+            quarantine: lake.table(flow.quarantine.spec.clone()).await?,
+            raw: lake.table(flow.raw.spec.clone()).await?,
+            curated,
+        })
+    }
+
+    /// Every table but quarantine, which goes first.
+    pub(crate) fn followers(&self) -> impl Iterator<Item = &Table> {
+        std::iter::once(&self.raw).chain(&self.curated)
+    }
+}
+
+impl Tick {
+    pub(crate) fn push(&mut self, batch: Processed) {
+        self.lines += batch.lines;
+        self.plan.entry(batch.partition).or_default().push(batch.range);
+        self.quarantine.push(batch.quarantine);
+        self.raw.push(batch.raw);
+        self.curated.resize_with(batch.curated.len(), Vec::new);
+        for (rows, new) in self.curated.iter_mut().zip(batch.curated) {
+            rows.push(new);
+        }
+        self.counts.extend(batch.counts);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.plan.is_empty()
+    }
+
+    /// By partition, the offset that the tick starts from.
+    pub(crate) fn starts(&self) -> impl Iterator<Item = (&str, i64)> {
+        self.plan.iter().filter_map(|(partition, ranges)| Some((partition.as_str(), ranges.first()?.from)))
+    }
+
+    /// Commits every table.
+    pub(crate) async fn commit(self, flow: &Flow, tables: &Tables) -> Result<TickCommitted, FlowError> {
+        let plan = self.plan(flow);
+        let advances = self.advances(flow, &tables.quarantine);
+        let quarantine = rows(self.quarantine.clone());
+        tables.quarantine.commit(Commit { batches: quarantine, advances, info: info(&plan, true) }).await?;
+        self.follow(flow, tables, |_| true).await
+    }
+
+    /// Commits the tables that follow quarantine, those of `which`.
+    pub(crate) async fn follow(
+        self,
+        flow: &Flow,
+        tables: &Tables,
+        which: impl Fn(&Table) -> bool,
+    ) -> Result<TickCommitted, FlowError> {
+        let info = info(&self.plan(flow), false);
+        let batches = std::iter::once(&self.raw).chain(&self.curated);
+        let commits = tables.followers().zip(batches).map(|(table, batches)| {
+            let commit = which(table).then(|| Commit {
+                batches: rows(batches.clone()),
+                advances: self.advances(flow, table),
+                info: info.clone(),
+            });
+            async move {
+                match commit {
+                    Some(commit) => table.commit(commit).await.map(Some),
+                    None => Ok(None),
+                }
+            }
+        });
+        let committed = futures::future::try_join_all(commits).await?;
+        Ok(committed.into_iter().skip(1).flatten().collect())
+    }
+
+    fn plan(&self, flow: &Flow) -> Plan {
+        Plan {
+            plugin: flow.plugin.digest().to_owned(),
+            policy: flow.policy_digest.clone(),
+            batches: self.plan.clone(),
+        }
+    }
+
+    fn advances(&self, flow: &Flow, table: &Table) -> Vec<Advance> {
+        self.plan
+            .iter()
+            .filter_map(|(partition, ranges)| {
+                let (first, last) = (ranges.first()?, ranges.last()?);
+                Some(Advance {
+                    app_id: app_id(flow, table, partition),
+                    from: (first.from != 0).then_some(first.from),
+                    to: last.to,
+                })
+            })
+            .collect()
+    }
+}
+
+/// `malla/<table>/<source>/<partition>`.
+pub(crate) fn app_id(flow: &Flow, table: &Table, partition: &str) -> String {
+    format!("malla/{}/{}/{partition}", table.id(), flow.source.name)
+}
+
+fn rows(batches: Vec<RecordBatch>) -> Vec<RecordBatch> {
+    batches.into_iter().filter(|batch| batch.num_rows() > 0).collect()
+}
+
+/// What a commit says of itself: who made it, and, in quarantine, the plan.
+fn info(plan: &Plan, with_batches: bool) -> Map<String, Value> {
+    let mut info = match serde_json::to_value(plan) {
+        Ok(Value::Object(info)) => info,
+        _ => Map::new(),
+    };
+    if !with_batches {
+        info.remove("batches");
+    }
+    info
+}

@@ -1,0 +1,232 @@
+//! `malla.toml`: where a mesh keeps its things, and its limits.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::error::ConfigError;
+
+/// A mesh's configuration. Paths are relative to the folder of `malla.toml`; [`Config::load`] makes them absolute.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The lakehouse: a folder, or a URL such as `s3://bucket/prefix`.
+    pub lake: String,
+    /// Folder of components (`*.wasm`), one a domain.
+    pub plugins: PathBuf,
+    /// Folder of policies; `masks.toml` is in it.
+    pub policies: PathBuf,
+    /// The key store that `malla init` made.
+    pub keys: PathBuf,
+    /// What the host keeps for itself: source journals, compiled components.
+    pub state: PathBuf,
+    /// By domain, then by the source's name in the contract.
+    #[serde(default)]
+    pub sources: BTreeMap<String, BTreeMap<String, SourceConfig>>,
+    #[serde(default)]
+    pub batch: BatchConfig,
+    #[serde(default)]
+    pub commit: CommitConfig,
+    #[serde(default)]
+    pub limits: LimitsConfig,
+}
+
+/// Where a source's events come from.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceConfig {
+    /// Folder whose sub-folders are partitions of append-only JSON Lines segments.
+    pub directory: PathBuf,
+}
+
+/// How much of a source goes through a plugin at once.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BatchConfig {
+    /// Lines at most.
+    pub rows: usize,
+    /// MiB of lines at most; a single line may exceed it.
+    pub mib: usize,
+}
+
+/// When what was processed is committed.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CommitConfig {
+    /// Commit when this many lines wait.
+    pub rows: usize,
+    /// Commit when lines have waited this many seconds.
+    pub seconds: f64,
+}
+
+/// What one batch may cost in the sandbox. Absent: the sandbox's own default.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsConfig {
+    pub memory_mib: Option<usize>,
+    pub fuel: Option<u64>,
+    pub wall_clock_seconds: Option<f64>,
+    pub output_mib: Option<usize>,
+    pub output_rows: Option<usize>,
+    pub log_lines: Option<usize>,
+    pub log_kib: Option<usize>,
+    pub compile_seconds: Option<f64>,
+}
+
+impl Default for BatchConfig {
+    fn default() -> Self {
+        Self { rows: 65_536, mib: 32 }
+    }
+}
+
+impl Default for CommitConfig {
+    fn default() -> Self {
+        Self { rows: 500_000, seconds: 5.0 }
+    }
+}
+
+impl CommitConfig {
+    pub(crate) fn interval(&self) -> Duration {
+        Duration::try_from_secs_f64(self.seconds).unwrap_or(Duration::from_secs(5))
+    }
+}
+
+impl Config {
+    /// Reads `malla.toml` and resolves its paths against the folder that it stands in.
+    ///
+    /// # Errors
+    /// The file is missing, is no TOML, or holds an unknown or impossible setting; the error names file and line.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        let mut config: Self = toml::from_str(&text)
+            .map_err(|error| ConfigError::Invalid { path: path.to_owned(), message: error.to_string() })?;
+        let folder = std::path::absolute(path)
+            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        config.resolve(folder.parent().unwrap_or(Path::new("/")));
+        config.check(path)?;
+        Ok(config)
+    }
+
+    fn resolve(&mut self, folder: &Path) {
+        if !self.lake.contains("://") {
+            self.lake = folder.join(&self.lake).to_string_lossy().into_owned();
+        }
+        for path in [&mut self.plugins, &mut self.policies, &mut self.keys, &mut self.state] {
+            *path = folder.join(&*path);
+        }
+        for source in self.sources.values_mut().flat_map(BTreeMap::values_mut) {
+            source.directory = folder.join(&source.directory);
+        }
+    }
+
+    fn check(&self, path: &Path) -> Result<(), ConfigError> {
+        let bad = |message: &str| {
+            Err(ConfigError::Invalid { path: path.to_owned(), message: message.to_owned() })
+        };
+        if self.batch.rows == 0 || self.batch.rows > 1 << 20 {
+            return bad("`batch.rows` must be between 1 and 1048576");
+        }
+        if self.batch.mib == 0 || self.batch.mib > 1024 {
+            return bad("`batch.mib` must be between 1 and 1024");
+        }
+        if self.commit.rows == 0 {
+            return bad("`commit.rows` must be at least 1");
+        }
+        if !(self.commit.seconds > 0.0 && self.commit.seconds <= 3600.0) {
+            return bad("`commit.seconds` must be above 0 and at most 3600");
+        }
+        for (name, seconds) in [
+            ("limits.wall_clock_seconds", self.limits.wall_clock_seconds),
+            ("limits.compile_seconds", self.limits.compile_seconds),
+        ] {
+            if seconds.is_some_and(|s| !(s > 0.0 && s <= 3600.0)) {
+                return bad(&format!("`{name}` must be above 0 and at most 3600"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The text of `malla.toml` for a new mesh, with one source a line in `sources`.
+#[must_use]
+pub fn template(sources: &[(&str, &str)]) -> String {
+    let mut text = String::from(TEMPLATE);
+    for (domain, source) in sources {
+        text.push_str(&format!("\n[sources.{domain}.{source}]\ndirectory = \"sources/{domain}/{source}\"\n"));
+    }
+    text
+}
+
+const TEMPLATE: &str = r#"# A mesh. Paths are relative to this file.
+
+lake = "lake"                 # a folder, or a URL such as s3://bucket/prefix
+plugins = "plugins"           # one component (.wasm) a domain
+policies = "policies"         # masks.toml
+keys = "keys/malla.keys"      # made by `malla init`, mode 0600: back it up
+state = "state"               # source journals and compiled components
+
+[batch]
+rows = 65536                  # lines that go through a plugin at once
+mib = 32
+
+[commit]
+rows = 500000                 # commit when this many lines wait ..
+seconds = 5.0                 # .. or when they have waited this long
+
+# [limits]                    # what one batch may cost in the sandbox
+# memory_mib = 256
+# wall_clock_seconds = 10.0
+# fuel, output_mib, output_rows, log_lines, log_kib, compile_seconds
+
+# Where each source of a contract comes from: a folder whose sub-folders are partitions of JSON Lines files.
+# [sources.<domain>.<source>]
+# directory = "sources/<domain>/<source>"
+"#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_template_loads_and_its_paths_are_absolute() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("malla.toml");
+        std::fs::write(&path, template(&[("ventas", "transacciones")])).unwrap();
+        let config = Config::load(&path).unwrap();
+        assert_eq!(config.lake, dir.path().join("lake").to_string_lossy());
+        assert_eq!(
+            config.sources["ventas"]["transacciones"].directory,
+            dir.path().join("sources/ventas/transacciones")
+        );
+    }
+
+    #[test]
+    fn an_unknown_setting_names_file_and_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("malla.toml");
+        std::fs::write(&path, template(&[]).replace("[commit]", "[comit]")).unwrap();
+        let message = Config::load(&path).unwrap_err().to_string();
+        assert!(message.contains("malla.toml"), "{message}");
+        assert!(message.contains("comit"), "{message}");
+        assert!(message.contains("line 14"), "{message}");
+    }
+
+    #[test]
+    fn impossible_values_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("malla.toml");
+        for (from, to) in [
+            ("rows = 65536", "rows = 0"),
+            ("mib = 32", "mib = 0"),
+            ("rows = 500000", "rows = 0"),
+            ("seconds = 5.0", "seconds = -1.0"),
+            ("seconds = 5.0", "seconds = nan"),
+        ] {
+            std::fs::write(&path, template(&[]).replacen(from, to, 1)).unwrap();
+            assert!(Config::load(&path).is_err(), "{to}");
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Why data does not move.
+
+use std::path::PathBuf;
+
+use malla_contract::ContractErrors;
+use malla_lake::LakeError;
+use malla_policy::{MissingMask, PolicyErrors};
+use malla_privacy::{KeyError, MaskError, SealError};
+use malla_sandbox::{LoadError, SandboxError};
+use malla_source::SourceError;
+
+/// `malla.toml` cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("cannot read `{}`: {source}; make a mesh with `malla init DIR`, or name its file with --config", path.display())]
+    Unreadable { path: PathBuf, source: std::io::Error },
+    #[error("`{}`: {message}", path.display())]
+    Invalid { path: PathBuf, message: String },
+}
+
+/// A mesh cannot be opened: nothing of it runs.
+#[derive(Debug, thiserror::Error)]
+pub enum MeshError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    #[error(transparent)]
+    Policy(#[from] PolicyErrors),
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    #[error(transparent)]
+    Lake(#[from] LakeError),
+    #[error("cannot read the plugins in `{}`: {source}; create the folder, or change `plugins` in malla.toml", path.display())]
+    Plugins { path: PathBuf, source: std::io::Error },
+    #[error("no plugin (*.wasm) in `{}`: copy one there, as made by `malla plugin build`", path.display())]
+    NoPlugins { path: PathBuf },
+    #[error("no domain `{domain}` among the plugins: there is {known}")]
+    UnknownDomain { domain: String, known: String },
+}
+
+/// A plugin, or one flow of it, cannot run; the others do.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    #[error("`{}`: {source}", path.display())]
+    Unreadable { path: PathBuf, source: std::io::Error },
+    #[error("`{}`: {source}", path.display())]
+    Component { path: PathBuf, source: malla_contract::ComponentError },
+    #[error("`{}`: its contract is not valid:\n{source}", path.display())]
+    Contract { path: PathBuf, source: ContractErrors },
+    #[error("`{}`: {source}", path.display())]
+    Load { path: PathBuf, source: LoadError },
+    #[error("`{}` and `{}` are both of domain `{domain}`: keep one", first.display(), second.display())]
+    TwoOfOneDomain { domain: String, first: PathBuf, second: PathBuf },
+    #[error("source `{domain}.{source_name}` of the contract has no place in malla.toml: add [sources.{domain}.{source_name}] with `directory`")]
+    NoSource { domain: String, source_name: String },
+    #[error("product `{product}`: {source}")]
+    Mask { product: String, source: MissingMask },
+    #[error("product `{product}`, column `{column}`: {source}")]
+    Masker { product: String, column: String, source: MaskError },
+    #[error("step `{step}` of `{domain}` reads `{column}`, which is {why} and not text: it cannot be shown to a plugin as a token; take it out of `reads`")]
+    Unshowable { domain: String, step: String, column: String, why: String },
+    #[error("source `{domain}.{source_name}` has a column `{column}`, a name that raw tables keep for the host: rename it")]
+    ReservedColumn { domain: String, source_name: String, column: String },
+}
+
+/// A flow stopped while it ran. What it had committed stays; it resumes from there.
+#[derive(Debug, thiserror::Error)]
+pub enum FlowError {
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error(transparent)]
+    Lake(#[from] LakeError),
+    #[error("product `{product}`, column `{column}`: {source}")]
+    Mask { product: String, column: String, source: MaskError },
+    #[error("product `{product}`, column `{column}`, forwarded from `{forwarded}`: {source}")]
+    ForwardedMask { product: String, column: String, forwarded: String, source: MissingMask },
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    #[error("cannot assemble a batch: {0}; this is an error in malla")]
+    Arrow(#[from] arrow_schema::ArrowError),
+    #[error(
+        "partition `{partition}`: quarantine is at offset {quarantine:?} but `{table}` at {behind:?}, and no commit of the quarantine table says which batches lie between; restore `{table}`, or move all tables of this source aside to read it anew"
+    )]
+    NoPlan { partition: String, table: String, quarantine: Option<i64>, behind: Option<i64> },
+    #[error(
+        "partition `{partition}`: `{table}` is at offset {ahead}, ahead of the quarantine table at {quarantine:?}: was the quarantine table moved or restored? restore both to the same time"
+    )]
+    Ahead { partition: String, table: String, ahead: i64, quarantine: Option<i64> },
+    #[error("a worker of `{flow}` panicked: this is an error in malla, please report it")]
+    Panic { flow: String },
+}

@@ -1,0 +1,56 @@
+//! A plugin that traps or lies loses its own batches, and no other's.
+
+use crate::support::{Mesh, evil, sale};
+
+/// The hostile guest behind a contract: the step's name is the payload.
+fn contract(payload: &str) -> String {
+    format!(
+        r#"apiVersion: v3.1.0
+kind: DataContract
+id: malo
+name: Malo
+version: 1.0.0
+status: active
+domain: malo
+schema:
+  - name: evento
+    properties:
+      - {{ name: id, logicalType: string }}
+      - {{ name: n, logicalType: integer }}
+  - name: salida
+    properties:
+      - {{ name: n, logicalType: integer }}
+customProperties:
+  - property: mallaSources
+    value: [{{ name: eventos, schema: evento }}]
+  - property: mallaSteps
+    value: [{{ name: {payload}, source: eventos, product: salida, reads: [n], rules: [] }}]
+"#
+    )
+}
+
+#[test]
+fn a_failing_plugin_loses_its_own_batches_to_quarantine_and_no_other() {
+    let payload = "panic";
+    let mesh = Mesh::ventas();
+    let component =
+        malla_contract::embed(&std::fs::read(evil()).unwrap(), &contract(payload)).unwrap();
+    std::fs::write(mesh.path().join("plugins/malo.wasm"), component).unwrap();
+    let source = mesh.add_source("malo", "eventos");
+    std::fs::create_dir(source.join("0")).unwrap();
+    let events: String = (0..100).map(|n| format!("{{\"id\":\"e-{n}\",\"n\":{n}}}\n")).collect();
+    std::fs::write(source.join("0/a.jsonl"), events).unwrap();
+    mesh.append("0", "a.jsonl", format!("{}\n", sale("t-1")).as_bytes());
+
+    let report = mesh.run_once();
+    assert_eq!(report["failures"].as_array().unwrap().len(), 0, "{report}");
+    assert_eq!(mesh.count("ventas.transacciones"), 1);
+    assert_eq!(mesh.count("malo.salida"), 0);
+    assert_eq!(mesh.count("malo_raw.eventos"), 100);
+    let rows = mesh.query("SELECT stage, rule, message, count(*) AS n FROM malo_quarantine.eventos GROUP BY stage, rule, message");
+    assert_eq!(rows.len(), 1);
+    assert_eq!(rows[0]["stage"], "failed");
+    assert_eq!(rows[0]["n"], 100);
+    let message = rows[0]["message"].as_str().unwrap();
+    assert!(message.contains("malo") && message.contains("1.0.0") && message.contains(payload), "{message}");
+}

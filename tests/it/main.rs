@@ -1,0 +1,11 @@
+//! End to end: the `malla` binary on real folders, as its users run it.
+
+mod architecture;
+mod demo;
+mod evil;
+mod fail_closed;
+mod kill;
+mod mess;
+mod plugin;
+mod recovery;
+mod support;

@@ -1,0 +1,54 @@
+//! A tick whose commits were cut apart is completed with the same batches.
+
+use crate::support::{Mesh, files, sale};
+
+/// Takes the newest commit of a table back, as if the process had died before it.
+fn undo_last_commit(mesh: &Mesh, table: &str) {
+    let log = mesh.path().join("lake/ventas").join(table).join("_delta_log");
+    let mut commits = files(&log);
+    commits.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
+    commits.sort();
+    assert!(commits.len() > 1, "{table} has no commit of data");
+    std::fs::remove_file(commits.last().unwrap()).unwrap();
+}
+
+fn accounted(mesh: &Mesh) -> u64 {
+    mesh.count("ventas.transacciones") + mesh.count("ventas_quarantine.transacciones")
+}
+
+#[test]
+fn each_way_of_cutting_a_tick_is_repaired() {
+    for cut in [&["curated/transacciones"][..], &["raw/transacciones"], &["curated/transacciones", "raw/transacciones"]] {
+        let mesh = Mesh::ventas();
+        mesh.simulate(900, 3);
+        mesh.run_once();
+        mesh.simulate(1100, 3);
+        mesh.run_once();
+        for table in cut {
+            undo_last_commit(&mesh, table);
+        }
+        assert!(accounted(&mesh) < 2000 || cut == ["raw/transacciones"]);
+        // What arrived since must not change the batches that are repeated.
+        mesh.simulate(500, 3);
+        mesh.run_once();
+        assert_eq!(accounted(&mesh), 2500, "{cut:?}");
+        let undecodable = mesh.count("ventas_quarantine.transacciones WHERE stage = 'undecodable'");
+        assert_eq!(mesh.count("ventas_raw.transacciones") + undecodable, 2500, "{cut:?}");
+        let ids = mesh.query("SELECT count(DISTINCT transaccion_id) AS n FROM ventas.transacciones")[0]["n"].clone();
+        assert_eq!(ids, mesh.count("ventas.transacciones"), "{cut:?}");
+    }
+}
+
+#[test]
+fn a_quarantine_table_that_went_missing_is_an_error_and_not_a_second_copy() {
+    let mesh = Mesh::ventas();
+    mesh.append("0", "a.jsonl", format!("{}\n", sale("t-1")).as_bytes());
+    mesh.run_once();
+    std::fs::remove_dir_all(mesh.path().join("lake/ventas/quarantine")).unwrap();
+    let config = mesh.config();
+    let output = mesh.output(&["run", "--once", "--config", config.to_str().unwrap()]);
+    assert!(!output.status.success());
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(message.contains("ahead of the quarantine table"), "{message}");
+    assert_eq!(mesh.count("ventas.transacciones"), 1);
+}

@@ -1,0 +1,1 @@
+//! End-to-end tests of Malla; they are in `it/`, one binary.
