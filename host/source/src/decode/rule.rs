@@ -1,0 +1,33 @@
+//! Names of the rules that a line can break.
+
+pub(crate) const EMPTY_LINE: &str = "empty_line";
+pub(crate) const INVALID_UTF8: &str = "invalid_utf8";
+pub(crate) const INVALID_JSON: &str = "invalid_json";
+pub(crate) const NOT_AN_OBJECT: &str = "not_an_object";
+pub(crate) const WRONG_TYPE: &str = "wrong_type";
+pub(crate) const MISSING_REQUIRED: &str = "missing_required";
+pub(crate) const OUT_OF_RANGE: &str = "out_of_range";
+pub(crate) const DUPLICATE_KEY: &str = "duplicate_key";
+pub(crate) const TOO_DEEP: &str = "too_deep";
+pub(crate) const INVALID_DECIMAL: &str = "invalid_decimal";
+pub(crate) const INVALID_TIMESTAMP: &str = "invalid_timestamp";
+pub(crate) const INVALID_DATE: &str = "invalid_date";
+/// Given by the reader.
+pub(crate) const LINE_TOO_LONG: &str = "line_too_long";
+
+/// Every rule of this crate.
+pub(crate) const ALL: [&str; 13] = [
+    EMPTY_LINE,
+    INVALID_UTF8,
+    INVALID_JSON,
+    NOT_AN_OBJECT,
+    WRONG_TYPE,
+    MISSING_REQUIRED,
+    OUT_OF_RANGE,
+    DUPLICATE_KEY,
+    TOO_DEEP,
+    INVALID_DECIMAL,
+    INVALID_TIMESTAMP,
+    INVALID_DATE,
+    LINE_TOO_LONG,
+];
