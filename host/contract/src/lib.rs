@@ -1,5 +1,7 @@
 //! Data contracts (Open Data Contract Standard v3.1.0): text and bytes in, values out. No I/O.
 
+#[cfg(feature = "component")]
+mod component;
 mod errors;
 mod model;
 mod names;
@@ -7,6 +9,8 @@ mod parse;
 mod vocabulary;
 mod yaml;
 
+#[cfg(feature = "component")]
+pub use component::{ComponentError, SECTION, embed, extract, imports};
 pub use errors::{ContractError, ContractErrors};
 pub use model::{Column, ColumnType, Contract, Lookup, LookupEntry, Product, Source, Step, Table};
 pub use names::rust_identifier;
