@@ -1,1 +1,74 @@
-//! `cargo xtask bench`.
+//! `cargo xtask bench`: runs the criterion benches and prints their ratios, each within one run.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::demo;
+use crate::shell::{self, cargo, target};
+
+/// A claim of docs/performance.md.
+struct Row {
+    what: &'static str,
+    /// Median of the first bench over that of the second, as folders below `target/criterion`.
+    of: (&'static str, &'static str),
+    bar: Bar,
+}
+
+enum Bar {
+    AtMost(f64),
+    AtLeast(f64),
+}
+
+const ROWS: [Row; 4] = [
+    Row {
+        what: "reference transform, clean instance, against native, 65,536 rows",
+        of: ("boundary/clean/65536", "boundary/native/65536"),
+        bar: Bar::AtMost(1.5),
+    },
+    Row {
+        what: "the same at 8,192 rows",
+        of: ("boundary/clean/8192", "boundary/native/8192"),
+        bar: Bar::AtMost(2.0),
+    },
+    Row {
+        what: "Arrow IPC boundary against this one, 65,536 rows",
+        of: ("boundary/ipc/65536", "boundary/clean/65536"),
+        bar: Bar::AtLeast(3.0),
+    },
+    Row {
+        what: "whole path against decode + Parquet + commit of the same tables",
+        of: ("whole_path/malla", "whole_path/baseline"),
+        bar: Bar::AtMost(1.6),
+    },
+];
+
+pub(crate) fn run() -> Result<()> {
+    demo::build()?;
+    let benches = [("malla-sandbox", "boundary"), ("malla-privacy", "mask"), ("malla-pipeline", "whole_path")];
+    for (package, bench) in benches {
+        shell::run(
+            &format!("bench {bench}"),
+            cargo().args(["bench", "--package", package, "--bench", bench]),
+        )?;
+    }
+    println!("\n| what | measured | bar | |\n|---|---|---|---|");
+    for Row { what, of: (upper, lower), bar } in ROWS {
+        let ratio = median(upper)? / median(lower)?;
+        let (met, bar) = match bar {
+            Bar::AtMost(most) => (ratio <= most, format!("<= {most}x")),
+            Bar::AtLeast(least) => (ratio >= least, format!(">= {least}x")),
+        };
+        println!("| {what} | {ratio:.2}x | {bar} | {} |", if met { "met" } else { "missed" });
+    }
+    Ok(())
+}
+
+/// Median of a criterion bench, in nanoseconds.
+fn median(bench: &str) -> Result<f64> {
+    let path = target().join("criterion").join(bench).join("new/estimates.json");
+    let text = std::fs::read_to_string(&path).with_context(|| format!("no result of bench {bench}: {}", path.display()))?;
+    let estimates: Value = serde_json::from_str(&text)?;
+    estimates["median"]["point_estimate"].as_f64().with_context(|| format!("no median in {}", Path::new(&path).display()))
+}

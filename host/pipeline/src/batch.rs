@@ -10,7 +10,7 @@ use arrow_array::types::{Date32Type, TimestampMicrosecondType};
 use arrow_array::{Array, ArrayRef, Int64Array, PrimitiveArray, RecordBatch, StringArray};
 use arrow_schema::{Field, FieldRef, Schema};
 use malla_privacy::{MaskError, Masker};
-use malla_sandbox::{Origin, Output, Plugin, StepError};
+use malla_sandbox::{Failure, Origin, Output, Plugin, StepError};
 use malla_source::{Decoded, Decoder, Lines};
 
 use crate::error::FlowError;
@@ -40,9 +40,9 @@ pub(crate) struct Range {
 }
 
 /// Why the rows of a failed step are in quarantine.
-struct Failure {
+struct Failed {
     step: usize,
-    kind: &'static str,
+    rule: &'static str,
     message: String,
 }
 
@@ -60,7 +60,7 @@ impl Flow {
         lines: &Lines,
         event_time: i64,
     ) -> Result<Processed, FlowError> {
-        let decoded = decoder.decode(lines);
+        let decoded = decoder.decode(lines)?;
         let mut counts = Vec::with_capacity(self.steps.len());
         let mut curated = Vec::with_capacity(self.steps.len());
         let mut rejections = Vec::new();
@@ -88,17 +88,19 @@ impl Flow {
                     curated.push(batch);
                 }
                 Err(error) => {
+                    let rule = failure_rule(&error.failure);
+                    let Some(rule) = rule else { return Err(FlowError::Sandbox(Box::new(error))) };
                     tracing::warn!(flow = self.name, step = plan.step.name, %error, "Batch failed in the sandbox.");
                     count.quarantined += decoded.batch.num_rows() as u64;
-                    failures.push(Failure { step: index, kind: error.kind(), message: error.to_string() });
+                    failures.push(Failed { step: index, rule, message: error.to_string() });
                     curated.push(RecordBatch::new_empty(Arc::clone(&plan.spec.schema)));
                 }
             }
             counts.push(count);
         }
         Ok(Processed {
-            partition: lines.partition.clone(),
-            range: Range { from: lines.from, to: lines.to, event_time },
+            partition: lines.partition().to_owned(),
+            range: Range { from: lines.from(), to: lines.to(), event_time },
             lines: lines.len(),
             quarantine: self.quarantined(&decoded, lines, event_time, &rejections, &failures)?,
             raw: self.raw(&decoded, lines, event_time)?,
@@ -113,7 +115,7 @@ impl Flow {
         lines: &Lines,
         event_time: i64,
         rejections: &[Rejected],
-        failures: &[Failure],
+        failures: &[Failed],
     ) -> Result<RecordBatch, FlowError> {
         let regions: Option<&StringArray> = self
             .quarantine
@@ -150,7 +152,7 @@ impl Flow {
                 stage: Stage::Failed,
                 product: product(failure.step),
                 region: region(row),
-                rule: failure.kind,
+                rule: failure.rule,
                 message: &failure.message,
             }));
         }
@@ -160,9 +162,9 @@ impl Flow {
 
     fn raw(&self, decoded: &Decoded, lines: &Lines, event_time: i64) -> Result<RecordBatch, FlowError> {
         let rows = decoded.batch.num_rows();
-        let offsets: Int64Array =
-            decoded.rows.iter().map(|line| lines.offset(*line as usize).unwrap_or(lines.to)).collect();
-        let partition = StringArray::from_iter_values(std::iter::repeat_n(lines.partition.as_str(), rows));
+        let offset = |line: &u32| lines.offsets().get(*line as usize).copied().unwrap_or_else(|| lines.to());
+        let offsets: Int64Array = decoded.rows.iter().map(offset).collect();
+        let partition = StringArray::from_iter_values(std::iter::repeat_n(lines.partition(), rows));
         let mut columns: Vec<ArrayRef> =
             vec![Arc::new(partition), Arc::new(offsets), self.fecha(&decoded.batch, event_time)];
         let mut sealer = self.raw.sealer.batch()?;
@@ -200,25 +202,8 @@ impl StepPlan {
         batch: &RecordBatch,
         event_time: i64,
     ) -> Result<Result<Output, StepError>, FlowError> {
-        Ok(plugin.run(&self.step, &self.view(batch)?, event_time))
-    }
-
-    /// The source's columns, followed by the tokens of those that the step reads and may not see.
-    fn view<'a>(&self, batch: &'a RecordBatch) -> Result<Cow<'a, RecordBatch>, FlowError> {
-        if self.tokens.is_empty() {
-            return Ok(Cow::Borrowed(batch));
-        }
-        let mut fields: Vec<FieldRef> = batch.schema().fields().iter().cloned().collect();
-        let mut columns = batch.columns().to_vec();
-        for (index, masker) in &self.tokens {
-            let (Some(field), Some(column)) = (fields.get(*index).cloned(), batch.columns().get(*index)) else {
-                continue;
-            };
-            let (tokens, _) = masker.apply(column).map_err(|source| self.mask_error(field.name(), source))?;
-            fields.push(Arc::new(Field::clone(&field).with_name(format!("token of {}", field.name()))));
-            columns.push(tokens);
-        }
-        Ok(Cow::Owned(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?))
+        let view = view(batch, &self.tokens).map_err(|(column, source)| self.mask_error(&column, source))?;
+        Ok(plugin.run(&self.step, &view, event_time))
     }
 
     /// The rows as they may be stored, and how many values a mask replaced.
@@ -252,6 +237,41 @@ impl StepPlan {
 
     fn mask_error(&self, column: &str, source: MaskError) -> FlowError {
         FlowError::Mask { product: self.product.clone(), column: column.to_owned(), source }
+    }
+}
+
+/// The source's columns, followed by the tokens of those that a step reads and may not see. An error names the column.
+pub(crate) fn view<'a>(
+    batch: &'a RecordBatch,
+    tokens: &[(usize, Masker)],
+) -> Result<Cow<'a, RecordBatch>, (String, MaskError)> {
+    if tokens.is_empty() {
+        return Ok(Cow::Borrowed(batch));
+    }
+    let mut fields: Vec<FieldRef> = batch.schema().fields().iter().cloned().collect();
+    let mut columns = batch.columns().to_vec();
+    for (index, masker) in tokens {
+        let (Some(field), Some(column)) = (fields.get(*index).cloned(), batch.columns().get(*index)) else {
+            continue;
+        };
+        let (tokens, _) = masker.apply(column).map_err(|source| (field.name().clone(), source))?;
+        fields.push(Arc::new(Field::clone(&field).with_name(format!("token of {}", field.name()))));
+        columns.push(tokens);
+    }
+    let schema = Arc::new(Schema::new(fields));
+    let names = || schema.fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>().join(", ");
+    let view = RecordBatch::try_new(Arc::clone(&schema), columns);
+    Ok(Cow::Owned(view.map_err(|error| (names(), MaskError::from(error)))?))
+}
+
+/// The quarantine rule for a batch that a plugin failed on. `None`: the host failed, and the batch can be tried again.
+fn failure_rule(failure: &Failure) -> Option<&'static str> {
+    match failure {
+        Failure::Refused { .. } => Some("step_refused_batch"),
+        Failure::Trap { .. } => Some("trap"),
+        Failure::OverLimit { .. } => Some("over_limit"),
+        Failure::Broken(_) => Some("broken_promise"),
+        Failure::Input(_) | Failure::Engine { .. } => None,
     }
 }
 

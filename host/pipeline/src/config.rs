@@ -65,13 +65,21 @@ pub struct CommitConfig {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitsConfig {
-    pub memory_mib: Option<usize>,
+    /// Linear memory.
+    pub memory_mib: Option<u64>,
+    /// Wasm instructions, nearly: the same batch always uses the same.
     pub fuel: Option<u64>,
+    /// Time inside the plugin.
     pub wall_clock_seconds: Option<f64>,
-    pub output_mib: Option<usize>,
-    pub output_rows: Option<usize>,
-    pub log_lines: Option<usize>,
-    pub log_kib: Option<usize>,
+    /// Computed columns.
+    pub output_mib: Option<u64>,
+    /// Rows that come out.
+    pub output_rows: Option<u32>,
+    /// Log lines that are kept.
+    pub log_lines: Option<u64>,
+    /// Log that is kept.
+    pub log_kib: Option<u64>,
+    /// Time to compile a component.
     pub compile_seconds: Option<f64>,
 }
 

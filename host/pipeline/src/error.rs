@@ -6,7 +6,7 @@ use malla_contract::ContractErrors;
 use malla_lake::LakeError;
 use malla_policy::{MissingMask, PolicyErrors};
 use malla_privacy::{KeyError, MaskError, SealError};
-use malla_sandbox::{LoadError, SandboxError};
+use malla_sandbox::{LoadError, SandboxError, StepError};
 use malla_source::SourceError;
 
 /// `malla.toml` cannot be used.
@@ -60,6 +60,8 @@ pub enum Refusal {
     Masker { product: String, column: String, source: MaskError },
     #[error("step `{step}` of `{domain}` reads `{column}`, which is {why} and not text: it cannot be shown to a plugin as a token; take it out of `reads`")]
     Unshowable { domain: String, step: String, column: String, why: String },
+    #[error(transparent)]
+    Lake(#[from] LakeError),
     #[error("source `{domain}.{source_name}` has a column `{column}`, a name that raw tables keep for the host: rename it")]
     ReservedColumn { domain: String, source_name: String, column: String },
 }
@@ -77,6 +79,8 @@ pub enum FlowError {
     ForwardedMask { product: String, column: String, forwarded: String, source: MissingMask },
     #[error(transparent)]
     Seal(#[from] SealError),
+    #[error("the sandbox failed, and the plugin is not to blame: {0}")]
+    Sandbox(Box<StepError>),
     #[error("cannot assemble a batch: {0}; this is an error in malla")]
     Arrow(#[from] arrow_schema::ArrowError),
     #[error(
@@ -89,4 +93,31 @@ pub enum FlowError {
     Ahead { partition: String, table: String, ahead: i64, quarantine: Option<i64> },
     #[error("a worker of `{flow}` panicked: this is an error in malla, please report it")]
     Panic { flow: String },
+}
+
+/// A component cannot be tried.
+#[derive(Debug, thiserror::Error)]
+pub enum TrialError {
+    #[error(transparent)]
+    Component(#[from] malla_contract::ComponentError),
+    #[error("its contract is not valid:\n{0}")]
+    Contract(#[from] ContractErrors),
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    #[error("no folder for the keys of this trial: {0}")]
+    Keys(std::io::Error),
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error("there is test data `{name}.jsonl`, and the contract has no such source: it has {known}")]
+    NoSource { name: String, known: String },
+    #[error(transparent)]
+    Decode(#[from] SourceError),
+    #[error(transparent)]
+    Plan(#[from] Refusal),
+    #[error("column `{column}`: {source}")]
+    Mask { column: String, source: MaskError },
+    #[error(transparent)]
+    Arrow(#[from] arrow_schema::ArrowError),
 }

@@ -14,11 +14,13 @@ mod quarantine;
 mod recover;
 mod report;
 mod run;
+mod trial;
 mod workers;
 
 pub use config::{BatchConfig, CommitConfig, Config, LimitsConfig, SourceConfig, template};
-pub use error::{ConfigError, FlowError, MeshError, Refusal};
+pub use error::{ConfigError, FlowError, MeshError, Refusal, TrialError};
 pub use mesh::Mesh;
 pub use progress::Progress;
 pub use report::ProductReport;
 pub use run::{RunOptions, RunReport, Stop};
+pub use trial::{TrialReport, try_plugin};

@@ -8,7 +8,7 @@ use malla_contract::Contract;
 use malla_lake::{Lake, WriterConfig};
 use malla_policy::Policy;
 use malla_privacy::KeyStore;
-use malla_sandbox::{Limits, Plugin, PluginId, Sandbox, SandboxConfig};
+use malla_sandbox::{CacheConfig, Limits, Plugin, PluginId, Sandbox, SandboxConfig};
 
 use crate::config::{Config, LimitsConfig};
 use crate::error::{MeshError, Refusal};
@@ -127,7 +127,7 @@ impl Mesh {
             .map_err(|source| Refusal::Component { path: path.to_owned(), source })?;
         let contract = Contract::parse(&yaml)
             .map_err(|source| Refusal::Contract { path: path.to_owned(), source })?;
-        let id = PluginId { name: contract.domain.clone(), version: contract.version.to_string() };
+        let id = PluginId::new(&contract.domain, &contract.version.to_string());
         let plugin = self
             .sandbox
             .load(id, &bytes)
@@ -170,12 +170,12 @@ fn components(folder: &Path) -> Result<Vec<PathBuf>, MeshError> {
 fn sandbox_config(config: &Config, keys: &KeyStore) -> SandboxConfig {
     SandboxConfig::default()
         .with_limits(limits(&config.limits))
-        .with_cache(config.state.join("compiled"), keys.component_cache_key())
+        .with_cache(CacheConfig { dir: config.state.join("compiled"), key: keys.component_cache_key() })
 }
 
 fn limits(config: &LimitsConfig) -> Limits {
     let seconds = |seconds: f64| Duration::try_from_secs_f64(seconds).ok();
-    let mib = |mib: usize| mib.saturating_mul(1 << 20);
+    let mib = |mib: u64| mib.saturating_mul(1 << 20);
     let mut limits = Limits::default();
     if let Some(memory) = config.memory_mib {
         limits = limits.with_memory(mib(memory));

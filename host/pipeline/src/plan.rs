@@ -89,7 +89,7 @@ impl Ingredients<'_> {
             plugin_version: self.contract.version.to_string(),
             policy_digest: self.policy.digest().to_owned(),
             raw: self.raw(source)?,
-            quarantine: self.quarantine(source),
+            quarantine: self.quarantine(source)?,
             steps: self
                 .contract
                 .steps_of(&source.name)
@@ -123,7 +123,7 @@ impl Ingredients<'_> {
         }));
         let mut partition_by = vec![FECHA.to_owned()];
         partition_by.extend(region(source).map(|column| column.name.clone()));
-        let id = TableId::new(&self.contract.domain, Layer::Raw, &source.name);
+        let id = TableId::new(&self.contract.domain, Layer::Raw, &source.name)?;
         Ok(RawPlan {
             sealer: Sealer::new(self.keys, &id.to_string()),
             spec: TableSpec {
@@ -137,9 +137,9 @@ impl Ingredients<'_> {
         })
     }
 
-    fn quarantine(&self, source: &Source) -> QuarantinePlan {
-        let id = TableId::new(&self.contract.domain, Layer::Quarantine, &source.name);
-        QuarantinePlan {
+    fn quarantine(&self, source: &Source) -> Result<QuarantinePlan, Refusal> {
+        let id = TableId::new(&self.contract.domain, Layer::Quarantine, &source.name)?;
+        Ok(QuarantinePlan {
             sealer: Sealer::new(self.keys, &id.to_string()),
             spec: TableSpec {
                 id,
@@ -148,12 +148,12 @@ impl Ingredients<'_> {
                 without_statistics: vec!["line".to_owned(), "message".to_owned()],
             },
             region: region(source).and_then(|column| source.table.index_of(&column.name)),
-        }
+        })
     }
 
     fn step(&self, source: &Source, step: &Step, product: &Product) -> Result<StepPlan, Refusal> {
         let name = format!("{}.{}", self.contract.domain, product.name);
-        let (reads, tokens) = self.view(source, step)?;
+        let (reads, tokens) = view(self.contract, source, step, self.keys, Some(self.policy))?;
         let schema: SchemaRef = Arc::new(product.table.schema());
         let masks = product
             .table
@@ -171,46 +171,13 @@ impl Ingredients<'_> {
             },
             tokens,
             spec: TableSpec {
-                id: TableId::new(&self.contract.domain, Layer::Curated, &product.name),
+                id: TableId::new(&self.contract.domain, Layer::Curated, &product.name)?,
                 schema,
                 partition_by: product.table.partition_columns().into_iter().map(str::to_owned).collect(),
                 without_statistics: names(product.table.columns.iter().filter(|c| c.needs_mask())),
             },
             masks,
         })
-    }
-
-    /// What the plugin sees: raw values of what anybody may see, tokens of the rest. Grants for raw values are the
-    /// policy's to give; without one, no plugin has them.
-    fn view(&self, source: &Source, step: &Step) -> Result<(Vec<usize>, Vec<(usize, Masker)>), Refusal> {
-        let mut reads = Vec::with_capacity(step.reads.len());
-        let mut tokens = Vec::new();
-        for (index, column) in step
-            .reads
-            .iter()
-            .filter_map(|name| Some((source.table.index_of(name)?, source.table.column(name)?)))
-        {
-            if !column.needs_mask() {
-                reads.push(index);
-                continue;
-            }
-            if column.ty != ColumnType::Utf8 {
-                return Err(Refusal::Unshowable {
-                    domain: self.contract.domain.clone(),
-                    step: step.name.clone(),
-                    column: column.name.clone(),
-                    why: if column.is_personal() { "personal".into() } else { column.classification.to_string() },
-                });
-            }
-            reads.push(source.table.columns.len() + tokens.len());
-            tokens.push((index, self.view_token(column, step)?));
-        }
-        Ok((reads, tokens))
-    }
-
-    fn view_token(&self, column: &Column, step: &Step) -> Result<Masker, Refusal> {
-        let refuse = |source| Refusal::Masker { product: step.product.clone(), column: column.name.clone(), source };
-        Masker::for_column(self.keys, MaskKind::Token, column, None).map_err(refuse)
     }
 
     fn masks(&self, product: &str, source: &Source, column: &Column) -> Result<ColumnMasks, Refusal> {
@@ -240,8 +207,45 @@ impl Ingredients<'_> {
     }
 
     fn masker(&self, rule: &malla_policy::MaskRule, column: &Column) -> Result<Masker, malla_privacy::MaskError> {
-        Masker::for_column(self.keys, rule.mask, column, Some(&rule.join_group))
+        Masker::for_column(self.keys, rule.kind, column, rule.join_group.as_deref())
     }
+}
+
+/// What the plugin sees: raw values of what anybody may see, tokens of the rest. Grants for raw values are the policy's
+/// to give; without one, no plugin has them. Returns the input columns that the step reads, and the source columns
+/// whose tokens are appended to the input.
+pub(crate) fn view(
+    contract: &Contract,
+    source: &Source,
+    step: &Step,
+    keys: &KeyStore,
+    policy: Option<&Policy>,
+) -> Result<(Vec<usize>, Vec<(usize, Masker)>), Refusal> {
+    let mut reads = Vec::with_capacity(step.reads.len());
+    let mut tokens = Vec::new();
+    let columns = step.reads.iter().filter_map(|name| Some((source.table.index_of(name)?, source.table.column(name)?)));
+    for (index, column) in columns {
+        if !column.needs_mask() {
+            reads.push(index);
+            continue;
+        }
+        if column.ty != ColumnType::Utf8 {
+            return Err(Refusal::Unshowable {
+                domain: contract.domain.clone(),
+                step: step.name.clone(),
+                column: column.name.clone(),
+                why: if column.is_personal() { "personal".into() } else { column.classification.to_string() },
+            });
+        }
+        let product = format!("{}.{}", contract.domain, step.product);
+        let missing = |source| Refusal::Mask { product: product.clone(), source };
+        let rule = policy.map(|policy| policy.mask(&product, column)).transpose().map_err(missing)?.flatten();
+        let group = rule.and_then(|rule| rule.join_group.as_deref());
+        let refuse = |source| Refusal::Masker { product: product.clone(), column: column.name.clone(), source };
+        reads.push(source.table.columns.len() + tokens.len());
+        tokens.push((index, Masker::for_column(keys, MaskKind::Token, column, group).map_err(refuse)?));
+    }
+    Ok((reads, tokens))
 }
 
 /// The column by which raw and quarantine are partitioned beside `fecha`.

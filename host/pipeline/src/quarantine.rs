@@ -80,12 +80,12 @@ pub(crate) fn batch(
     let mut line = BinaryBuilder::new();
     for entry in entries {
         region.append_option(entry.region);
-        offset.append_value(lines.offset(entry.line).unwrap_or(lines.to));
+        offset.append_value(lines.offsets().get(entry.line).copied().unwrap_or_else(|| lines.to()));
         stage.append_value(entry.stage.as_str());
         product.append_option(entry.product);
         rule.append_value(entry.rule);
         message.append_value(entry.message);
-        line.append_value(sealer.seal_bytes("line", lines.line(entry.line).unwrap_or_default())?);
+        line.append_value(sealer.seal_bytes("line", lines.line(entry.line))?);
     }
     let same = |text: &str| Arc::new(arrow_array::StringArray::from_iter_values(std::iter::repeat_n(text, rows)));
     let day = day(event_time);
@@ -94,7 +94,7 @@ pub(crate) fn batch(
         vec![
             Arc::new(PrimitiveArray::<Date32Type>::from_value(day, rows)),
             Arc::new(region.finish()),
-            same(&lines.partition),
+            same(lines.partition()),
             Arc::new(offset.finish()),
             Arc::new(TimestampMicrosecondArray::from_value(event_time, rows).with_timezone("UTC")),
             Arc::new(stage.finish()),

@@ -105,9 +105,11 @@ async fn of_table(
     table: &Table,
     partitions: &[String],
 ) -> Result<BTreeMap<String, Option<i64>>, FlowError> {
-    let ids: Vec<String> = partitions.iter().map(|partition| app_id(flow, table, partition)).collect();
-    let offsets = table.offsets(&ids).await?;
-    Ok(partitions.iter().cloned().zip(offsets).collect())
+    let mut offsets = BTreeMap::new();
+    for partition in partitions {
+        offsets.insert(partition.clone(), table.offset(&app_id(flow, table, partition)).await?);
+    }
+    Ok(offsets)
 }
 
 /// The newest plan that mentions a partition.

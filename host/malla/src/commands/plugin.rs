@@ -5,9 +5,13 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use malla_pipeline::{TrialReport, try_plugin};
+use malla_query::{Format, QueryResult, render};
 
 use crate::cli::Plugin;
 use crate::terminal::{number, table};
+
+/// Rows of a trial that are shown.
+const PREVIEW: usize = 5;
 
 pub(crate) fn plugin(command: Plugin) -> Result<ExitCode> {
     match command {
@@ -54,7 +58,7 @@ fn test(dir: &Path) -> Result<ExitCode> {
         .with_context(|| format!("cannot read `{}`", report.component.display()))?;
     let mut failed = false;
     for trial in try_plugin(&component, &test_data(dir)?)? {
-        failed |= show(&trial);
+        failed |= show(&trial)?;
     }
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
@@ -83,17 +87,22 @@ fn test_data(dir: &Path) -> Result<Vec<(String, Vec<u8>)>> {
 }
 
 /// Prints what a step made of the test data; whether it failed.
-fn show(trial: &TrialReport) -> bool {
+fn show(trial: &TrialReport) -> Result<bool> {
     println!("\n{}  {} lines of {}", trial.product, number(trial.lines), trial.source);
     if let Some(error) = &trial.failure {
         println!("  failed: {error}");
-        return true;
+        return Ok(true);
     }
     let mut rows = vec![vec!["kept".to_owned(), number(trial.kept)]];
     rows.extend(trial.refused.iter().map(|(rule, count)| vec![rule.clone(), number(*count)]));
     for line in table(&rows).lines() {
         println!("  {line}");
     }
-    println!("{}", trial.preview);
-    false
+    if let Some(rows) = trial.rows.as_ref().filter(|rows| rows.num_rows() > 0) {
+        let first = rows.slice(0, rows.num_rows().min(PREVIEW));
+        println!("The first rows, without the columns that policy masks:");
+        let result = QueryResult { schema: first.schema(), batches: vec![first], truncated: false };
+        render(Format::Table, &result, std::io::stdout().lock())?;
+    }
+    Ok(false)
 }
