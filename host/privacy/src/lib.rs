@@ -1,1 +1,12 @@
 //! Masks, tokens, sealed values and the key store.
+//!
+//! Invariant: the only crate that holds keys. No error, log or `Debug` of it carries a key or a value, and what it
+//! cannot hide it refuses.
+
+mod keys;
+mod mask;
+mod seal;
+
+pub use keys::{KeyError, KeyStore};
+pub use mask::{MaskError, Masker};
+pub use seal::{BatchSealer, OpenError, Opener, SealError, Sealer};

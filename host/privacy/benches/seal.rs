@@ -1,0 +1,2 @@
+//! Masks, measured.
+fn main() {}

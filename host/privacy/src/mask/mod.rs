@@ -1,0 +1,184 @@
+//! Masks: what a value becomes when policy says that it is not to be seen.
+
+mod normalise;
+mod shape;
+mod token;
+
+use std::sync::Arc;
+
+use arrow_array::{Array, ArrayRef, StringArray, new_null_array};
+use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow_schema::{ArrowError, DataType};
+use malla_contract::{Column, ColumnType, MaskKind};
+
+use crate::KeyStore;
+use normalise::Normalisation;
+use token::Tokeniser;
+
+/// Why a column cannot be hidden. Never says what is in it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MaskError {
+    /// Masks of text keep the column's type.
+    #[error("mask `{mask}` hides text only, and the column is a `{ty}`: use `replace-with-null`")]
+    NotText {
+        /// The mask.
+        mask: MaskKind,
+        /// The column's type.
+        ty: ColumnType,
+    },
+    /// A required column cannot become null.
+    #[error(
+        "mask `replace-with-null` cannot hide a required column: drop `required` in the contract or choose another mask"
+    )]
+    Required,
+    /// The array is not of the column's type.
+    #[error("expected a column of type {expected}, found {found}")]
+    WrongType {
+        /// By the contract.
+        expected: DataType,
+        /// The array's.
+        found: DataType,
+    },
+    /// More than 2 GiB of text.
+    #[error("the masked batch has more than 2 GiB of text: use smaller batches")]
+    TooLarge,
+    /// Arrow refuses the masked column.
+    #[error("the masked column is not valid: {0}")]
+    Arrow(#[from] ArrowError),
+}
+
+/// Hides the values of one column.
+///
+/// - `token`: `tok_` and 26 characters, 128 bits of HMAC-SHA-256 of the normalised value (see `for_column`).
+/// - `show-last-4`: every letter and digit but the last four becomes `x`; separators stay. A value of four or fewer is
+///   hidden whole. As Ranger's MASK_SHOW_LAST_4, which counts letters and digits, not separators.
+/// - `mask-alphanum`: letters become `x`, digits `n`, separators stay.
+/// - `replace-with-null`: null.
+///
+/// Null stays null and an empty text stays empty: neither says anything about anybody. The type never changes.
+#[derive(Clone)]
+pub struct Masker {
+    ty: DataType,
+    how: How,
+}
+
+#[derive(Clone)]
+enum How {
+    Token(Tokeniser),
+    ShowLast4,
+    MaskAlphanum,
+    Null,
+}
+
+impl Masker {
+    /// A masker for a column of a contract. Values are normalised by the column's tags before they become tokens, so
+    /// that one person has one token: e-mails lose case and surrounding space, cards and phones all but their digits,
+    /// anything else surrounding space. `join_group` is for tokens: columns of one group have equal tokens for equal
+    /// values. `None`: the group is the column's first personal tag, or its first tag, or its name.
+    ///
+    /// # Errors
+    /// The mask cannot hide such a column ([`Masker::supports`]).
+    pub fn for_column(
+        keys: &KeyStore,
+        mask: MaskKind,
+        column: &Column,
+        join_group: Option<&str>,
+    ) -> Result<Self, MaskError> {
+        Self::supports(mask, column.ty, column.required)?;
+        let how = match mask {
+            MaskKind::Token => {
+                let group = join_group.unwrap_or_else(|| default_group(column));
+                How::Token(Tokeniser::new(&keys.token_key(group), Normalisation::of(column)))
+            }
+            MaskKind::ShowLast4 => How::ShowLast4,
+            MaskKind::MaskAlphanum => How::MaskAlphanum,
+            MaskKind::ReplaceWithNull => How::Null,
+        };
+        Ok(Self {
+            ty: column.ty.arrow(),
+            how,
+        })
+    }
+
+    /// Whether a mask can hide columns of a type: it must keep the type, and the promise of no nulls.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    pub fn supports(mask: MaskKind, ty: ColumnType, required: bool) -> Result<(), MaskError> {
+        match mask {
+            MaskKind::ReplaceWithNull if required => Err(MaskError::Required),
+            MaskKind::ReplaceWithNull => Ok(()),
+            MaskKind::Token | MaskKind::ShowLast4 | MaskKind::MaskAlphanum if ty != ColumnType::Utf8 => {
+                Err(MaskError::NotText { mask, ty })
+            }
+            MaskKind::Token | MaskKind::ShowLast4 | MaskKind::MaskAlphanum => Ok(()),
+        }
+    }
+
+    /// The column hidden, of the same type and length, and how many values (all that are not null) were hidden.
+    ///
+    /// # Errors
+    /// The array is not of the column's type, or more than 2 GiB would come out.
+    pub fn apply(&self, column: &ArrayRef) -> Result<(ArrayRef, u64), MaskError> {
+        if *column.data_type() != self.ty {
+            let found = column.data_type().clone();
+            return Err(MaskError::WrongType {
+                expected: self.ty.clone(),
+                found,
+            });
+        }
+        let hidden = (column.len() - column.null_count()) as u64;
+        if matches!(self.how, How::Null) {
+            return Ok((new_null_array(&self.ty, column.len()), hidden));
+        }
+        let Some(texts) = column.as_any().downcast_ref::<StringArray>() else {
+            let found = column.data_type().clone();
+            return Err(MaskError::WrongType {
+                expected: DataType::Utf8,
+                found,
+            });
+        };
+        let masked = match &self.how {
+            How::Token(tokeniser) => {
+                let size = texts.len().saturating_mul(token::LENGTH);
+                let mut scratch = String::new();
+                rewrite(texts, size, |value, out| {
+                    tokeniser.write(value, &mut scratch, out)
+                })?
+            }
+            How::ShowLast4 => rewrite(texts, texts.values().len(), shape::show_last_4)?,
+            How::MaskAlphanum => rewrite(texts, texts.values().len(), shape::mask_alphanum)?,
+            How::Null => return Ok((new_null_array(&self.ty, column.len()), hidden)),
+        };
+        Ok((Arc::new(masked), hidden))
+    }
+}
+
+/// The same as the policy's default, so that a plugin's view and a curated table join.
+fn default_group(column: &Column) -> &str {
+    let personal = column.tags.iter().find(|tag| tag.starts_with("pii:"));
+    personal
+        .or_else(|| column.tags.first())
+        .map_or(column.name.as_str(), String::as_str)
+}
+
+/// Every value through `write`, in one buffer of about `size` bytes. Nulls and empty texts pass.
+fn rewrite(
+    texts: &StringArray,
+    size: usize,
+    mut write: impl FnMut(&str, &mut Vec<u8>),
+) -> Result<StringArray, MaskError> {
+    let mut bytes = Vec::with_capacity(size);
+    let mut offsets = Vec::with_capacity(texts.len().saturating_add(1));
+    offsets.push(0);
+    for value in texts {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            write(value, &mut bytes);
+        }
+        offsets.push(i32::try_from(bytes.len()).map_err(|_| MaskError::TooLarge)?);
+    }
+    let nulls: Option<NullBuffer> = texts.nulls().cloned();
+    let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
+    Ok(StringArray::try_new(offsets, Buffer::from_vec(bytes), nulls)?)
+}

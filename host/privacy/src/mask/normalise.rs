@@ -1,0 +1,78 @@
+//! One spelling for one thing, before it becomes a token.
+
+use malla_contract::Column;
+use unicode_normalization::UnicodeNormalization as _;
+
+/// How a column's values are brought to one spelling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Normalisation {
+    /// No surrounding space, lower case, NFC.
+    Email,
+    /// Digits alone, whatever separates them. What holds letters, or no digit, is taken as [`Normalisation::Text`]: no
+    /// two such values become one.
+    Digits,
+    /// No surrounding space, NFC.
+    Text,
+}
+
+impl Normalisation {
+    /// By the column's tags. Of several, e-mail counts before numbers.
+    pub(crate) fn of(column: &Column) -> Self {
+        let has = |tag: &str| column.tags.contains(tag);
+        if has("pii:email") {
+            Self::Email
+        } else if has("pii:card") || has("pii:phone") {
+            Self::Digits
+        } else {
+            Self::Text
+        }
+    }
+
+    /// The one spelling of a value, in `scratch` where it is not the value itself.
+    pub(crate) fn apply<'a>(self, value: &'a str, scratch: &'a mut String) -> &'a str {
+        let value = value.trim();
+        match self {
+            Self::Text if value.is_ascii() => value,
+            Self::Text => refill(scratch, value.nfc()),
+            Self::Email if value.is_ascii() => {
+                if !value.bytes().any(|byte| byte.is_ascii_uppercase()) {
+                    return value;
+                }
+                scratch.clear();
+                scratch.push_str(value);
+                scratch.make_ascii_lowercase();
+                scratch
+            }
+            // Lower case first: it can take a text out of NFC.
+            Self::Email => refill(scratch, value.chars().flat_map(char::to_lowercase).nfc()),
+            Self::Digits if value.is_ascii() => match digits(value.chars(), scratch) {
+                true => scratch,
+                false => value,
+            },
+            // NFKC, for digits of other widths.
+            Self::Digits => match digits(value.nfkc(), scratch) {
+                true => scratch,
+                false => Self::Text.apply(value, scratch),
+            },
+        }
+    }
+}
+
+fn refill(scratch: &mut String, chars: impl Iterator<Item = char>) -> &str {
+    scratch.clear();
+    scratch.extend(chars);
+    scratch
+}
+
+/// The digits of a number in `scratch`; false when it is no number.
+fn digits(chars: impl Iterator<Item = char>, scratch: &mut String) -> bool {
+    scratch.clear();
+    for c in chars {
+        if c.is_ascii_digit() {
+            scratch.push(c);
+        } else if c.is_alphanumeric() {
+            return false;
+        }
+    }
+    !scratch.is_empty()
+}
