@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// How many problems are kept; the rest are counted. A text may hold a problem in each of its bytes.
+/// How many problems are kept: a text may hold one in each of its bytes, and nobody reads that many.
 const KEPT: usize = 100;
 
 /// One problem of a contract's text.
@@ -27,11 +27,11 @@ fn place(path: &str) -> String {
     }
 }
 
-/// Every problem of a contract's text, in the order of its lines. Never empty.
+/// The problems of a contract's text, in the order of its lines: all of them, or the first hundred found. Never empty.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ContractErrors {
     errors: Vec<ContractError>,
-    left_out: usize,
+    more: bool,
 }
 
 impl ContractErrors {
@@ -40,10 +40,9 @@ impl ContractErrors {
         self.errors.iter()
     }
 
-    /// How many problems there are, those left out included.
-    #[must_use]
-    pub fn count(&self) -> usize {
-        self.errors.len().saturating_add(self.left_out)
+    /// Whether there are more problems than are kept, so that looking for others is of no use.
+    pub(crate) fn is_full(&self) -> bool {
+        self.more
     }
 
     pub(crate) fn push(
@@ -61,7 +60,7 @@ impl ContractErrors {
                 remedy: remedy.into(),
             });
         } else {
-            self.left_out = self.left_out.saturating_add(1);
+            self.more = true;
         }
     }
 
@@ -94,8 +93,8 @@ impl fmt::Display for ContractErrors {
             }
             write!(f, "{error}")?;
         }
-        if self.left_out > 0 {
-            write!(f, "\n... and {} more", self.left_out)?;
+        if self.more {
+            f.write_str("\n... and more")?;
         }
         Ok(())
     }

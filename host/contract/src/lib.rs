@@ -1,5 +1,6 @@
 //! Data contracts (Open Data Contract Standard v3.1.0): text and bytes in, values out. No I/O.
 
+mod compare;
 #[cfg(feature = "component")]
 mod component;
 mod errors;
@@ -9,6 +10,7 @@ mod parse;
 mod vocabulary;
 mod yaml;
 
+pub use compare::{Change, Comparison, Party, Place, Rule, Severity, compare};
 #[cfg(feature = "component")]
 pub use component::{ComponentError, SECTION, embed, extract, imports};
 pub use errors::{ContractError, ContractErrors};

@@ -19,6 +19,7 @@ pub(crate) struct ReadColumn<'a> {
 
 /// Tags that policy and privacy act on.
 const PERSONAL: [&str; 5] = ["pii:email", "pii:card", "pii:name", "pii:phone", "pii:address"];
+const MAX_TAGS: usize = 100;
 const SUBJECT: &str = "subject";
 
 pub(crate) fn read<'a>(at: &At<'a>, errors: &mut ContractErrors) -> Option<ReadColumn<'a>> {
@@ -82,7 +83,8 @@ fn classification(at: &At<'_>, errors: &mut ContractErrors) -> Classification {
 
 fn tags(at: &At<'_>, errors: &mut ContractErrors) -> BTreeSet<String> {
     let mut tags = BTreeSet::new();
-    for tag in at.get("tags").iter().flat_map(At::items) {
+    let items = at.get("tags").map(|at| at.items_up_to(MAX_TAGS, errors));
+    for tag in items.into_iter().flatten() {
         let Some(word) = tag.text() else { continue };
         if let Some((wrong, remedy)) = tag_fault(word) {
             tag.error(errors, format!("{wrong} `{}`", shown(word)), remedy);

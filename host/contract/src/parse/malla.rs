@@ -8,6 +8,10 @@ use crate::parse::tables::{ReadTable, there_are};
 use crate::yaml::At;
 use crate::{ColumnType, Lookup, LookupEntry, Source, Step};
 
+/// Sources, steps, lookups, rules of a step.
+const MAX_ITEMS: usize = 200;
+const MAX_READS: usize = 1000;
+const MAX_ENTRIES: usize = 10_000;
 /// Most digits of a lookup's value: what 128 bits hold.
 const MAX_DIGITS: usize = 38;
 
@@ -30,7 +34,8 @@ fn property<'a>(top: &At<'a>, name: &str) -> Option<At<'a>> {
 fn named<'a>(top: &At<'a>, what: &str, errors: &mut ContractErrors) -> Vec<(At<'a>, &'a str)> {
     let mut named = Vec::new();
     let mut seen = BTreeSet::new();
-    for item in property(top, what).iter().flat_map(At::items) {
+    let items = property(top, what).map(|at| at.items_up_to(MAX_ITEMS, errors));
+    for item in items.into_iter().flatten() {
         let Some(at) = item.get("name") else { continue };
         let Some(name) = name(&at, NameKind::Identifier, errors) else {
             continue;
@@ -182,7 +187,8 @@ pub(crate) fn steps(
 fn reads(step: &At<'_>, table: Option<&ReadTable<'_>>, errors: &mut ContractErrors) -> Vec<String> {
     let mut reads: Vec<String> = Vec::new();
     let mut seen = BTreeSet::new();
-    for at in step.get("reads").iter().flat_map(At::items) {
+    let items = step.get("reads").map(|at| at.items_up_to(MAX_READS, errors));
+    for at in items.into_iter().flatten() {
         let Some(name) = at.text() else { continue };
         if let Some(read) = table.filter(|read| read.table.column(name).is_none()) {
             no_column(&at, name, read, errors);
@@ -202,7 +208,8 @@ fn reads(step: &At<'_>, table: Option<&ReadTable<'_>>, errors: &mut ContractErro
 fn rules(step: &At<'_>, errors: &mut ContractErrors) -> Vec<String> {
     let mut rules = Vec::new();
     let mut seen = BTreeSet::new();
-    for at in step.get("rules").iter().flat_map(At::items) {
+    let items = step.get("rules").map(|at| at.items_up_to(MAX_ITEMS, errors));
+    for at in items.into_iter().flatten() {
         let Some(rule) = name(&at, NameKind::Identifier, errors) else {
             continue;
         };
@@ -226,6 +233,11 @@ pub(crate) fn lookups(top: &At<'_>, errors: &mut ContractErrors) -> Vec<Lookup> 
             continue;
         };
         let mut parsed = Vec::new();
+        if entries_at.entries().nth(MAX_ENTRIES).is_some() {
+            let wrong = format!("more than {MAX_ENTRIES} entries");
+            entries_at.error(errors, wrong, "keep such data in a table");
+            continue;
+        }
         for (key, at) in entries_at.entries() {
             let Some(text) = at.text() else { continue };
             match Decimal::parse(text) {

@@ -181,6 +181,9 @@ fn list(at: &At<'_>, items: Shape, errors: &mut ContractErrors) {
         at.error(errors, format!("is {}", found(at)), "write a list");
     }
     for item in at.items() {
+        if errors.is_full() {
+            return;
+        }
         check(&item, items, errors);
     }
 }
@@ -205,6 +208,9 @@ fn map(at: &At<'_>, objects: &[&'static Object], errors: &mut ContractErrors) {
     let what = objects.first().map_or("a map", |object| object.what);
     let known = || objects.iter().flat_map(|object| object.fields);
     for (key, value) in at.entries() {
+        if errors.is_full() {
+            return;
+        }
         let name = key.scalar.text.as_str();
         if let Some(field) = known().find(|field| field.name == name) {
             check(&value, field.shape, errors);
@@ -265,6 +271,9 @@ fn server(at: &At<'_>, errors: &mut ContractErrors) {
             .chain(server.may.iter().copied())
     };
     for (key, value) in at.entries() {
+        if errors.is_full() {
+            return;
+        }
         let name = key.scalar.text.as_str();
         if let Some(field) = odcs::SERVER.fields.iter().find(|field| field.name == name) {
             check(&value, field.shape, errors);
@@ -383,6 +392,9 @@ fn entries(at: &At<'_>, errors: &mut ContractErrors) {
         return;
     }
     for (key, value) in at.entries() {
+        if errors.is_full() {
+            return;
+        }
         if key.scalar.kind() != Kind::Text {
             let wrong = "some YAML readers take this key for no text";
             value.error_at(key.line, errors, wrong, "put it in quotes");

@@ -9,6 +9,9 @@ use crate::parse::columns::{self, ReadColumn};
 use crate::parse::malla::ReadSource;
 use crate::yaml::At;
 
+const MAX_TABLES: usize = 200;
+const MAX_COLUMNS: usize = 1000;
+
 /// A table and where it was read.
 #[derive(Debug, Clone)]
 pub(crate) struct ReadTable<'a> {
@@ -30,7 +33,7 @@ pub(crate) fn read<'a>(top: &At<'a>, errors: &mut ContractErrors) -> Vec<ReadTab
     };
     let mut tables: Vec<ReadTable<'a>> = Vec::new();
     let mut seen = BTreeSet::new();
-    for at in schema.items() {
+    for at in schema.items_up_to(MAX_TABLES, errors) {
         // Which characters a name may hold depends on whether a source uses it: see `malla` and `products`.
         let Some(name_at) = at.get("name") else { continue };
         let Some(name) = name_at.text() else { continue };
@@ -70,7 +73,7 @@ fn read_columns<'a>(table: &At<'a>, errors: &mut ContractErrors) -> Vec<ReadColu
     };
     let mut columns: Vec<ReadColumn<'a>> = Vec::new();
     let mut seen = BTreeSet::new();
-    for at in properties.items() {
+    for at in properties.items_up_to(MAX_COLUMNS, errors) {
         let Some(read) = columns::read(&at, errors) else {
             continue;
         };
