@@ -103,14 +103,6 @@ fn version(top: &At<'_>, errors: &mut ContractErrors) -> Option<Version> {
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::Contract;
-
-    pub(crate) const VENTAS: &str = include_str!("../../../../plugins/ventas/contract.yaml");
-
-    #[test]
-    fn ventas_is_valid() {
-        let contract = Contract::parse(VENTAS).unwrap_or_else(|errors| panic!("{errors}"));
-        println!("{contract:#?}");
-    }
-}
+mod properties;
+#[cfg(test)]
+mod tests;
