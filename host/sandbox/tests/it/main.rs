@@ -1,0 +1,9 @@
+//! The sandbox from outside: what goes in comes out, and nothing that a plugin does harms the host.
+
+mod cache;
+mod hostile;
+mod lies;
+mod load;
+mod raw;
+mod round_trip;
+mod support;

@@ -1,0 +1,166 @@
+//! The guests, and batches for them.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, LazyLock};
+use std::{env, fs};
+
+use arrow_array::{Int64Array, RecordBatch, StringArray};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use malla_sandbox::{Failure, Limits, Output, Plugin, PluginId, Sandbox, SandboxConfig, Step, StepError};
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+use wit_parser::Resolve;
+
+/// The hostile guest as a component: `MALLA_EVIL_WASM` if it is built already, else built here.
+pub(crate) static EVIL: LazyLock<Vec<u8>> = LazyLock::new(|| match env::var_os("MALLA_EVIL_WASM") {
+    Some(path) => fs::read(path).expect("MALLA_EVIL_WASM names the component of tests/evil"),
+    None => build(&repository().join("tests/evil"), "evil"),
+});
+
+/// One sandbox for most tests, as in the host.
+pub(crate) static SANDBOX: LazyLock<Sandbox> =
+    LazyLock::new(|| Sandbox::new(SandboxConfig::default()).unwrap());
+
+static PLUGIN: LazyLock<Plugin> = LazyLock::new(|| SANDBOX.load(id(), &EVIL).unwrap());
+
+/// The hostile guest, loaded.
+pub(crate) fn evil() -> Plugin {
+    PLUGIN.clone()
+}
+
+pub(crate) fn id() -> PluginId {
+    PluginId::new("evil", "6.6.6")
+}
+
+pub(crate) fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Rows of (n int64, s utf8, secret utf8), of which steps read the first two.
+pub(crate) fn batch(rows: usize) -> RecordBatch {
+    let number = |row: usize| i64::try_from(row).unwrap();
+    RecordBatch::try_new(
+        Arc::new(Schema::new(vec![
+            Field::new("n", DataType::Int64, false),
+            Field::new("s", DataType::Utf8, true),
+            Field::new("secret", DataType::Utf8, true),
+        ])),
+        vec![
+            Arc::new((0..rows).map(|row| Some(number(row))).collect::<Int64Array>()),
+            Arc::new(
+                (0..rows)
+                    .map(|row| Some(format!("fila {row}")))
+                    .collect::<StringArray>(),
+            ),
+            Arc::new(
+                (0..rows)
+                    .map(|row| Some(format!("4111{row}")))
+                    .collect::<StringArray>(),
+            ),
+        ],
+    )
+    .unwrap()
+}
+
+pub(crate) fn product() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        Field::new("n", DataType::Int64, false),
+        Field::new("s", DataType::Utf8, true),
+    ]))
+}
+
+/// A step over [`batch`].
+pub(crate) fn step(name: &str) -> Step {
+    Step {
+        name: name.into(),
+        reads: vec![0, 1],
+        output: product(),
+        rules: vec!["rule".into(), "third".into()],
+    }
+}
+
+/// Limits that a test reaches soon.
+pub(crate) fn narrow() -> Limits {
+    Limits::default().with_memory(64 << 20).with_fuel(300_000_000)
+}
+
+pub(crate) fn run(plugin: &Plugin, payload: &str, rows: usize) -> Result<Output, StepError> {
+    plugin.run(&step(payload), &batch(rows), 0)
+}
+
+pub(crate) fn failure(plugin: &Plugin, payload: &str, rows: usize) -> Failure {
+    let error = run(plugin, payload, rows).expect_err(payload);
+    assert_eq!((error.plugin, error.step.as_str()), (id(), payload));
+    *error.failure
+}
+
+/// A component around a core module written by hand: its memory and functions are those of the canonical ABI.
+pub(crate) fn component_of(core: &str) -> Vec<u8> {
+    let mut module = wat::parse_str(core).unwrap();
+    let mut resolve = Resolve::default();
+    let (package, _) = resolve.push_path(repository().join("wit")).unwrap();
+    let world = resolve.select_world(&[package], Some("plugin")).unwrap();
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+    encode(&module)
+}
+
+fn encode(module: &[u8]) -> Vec<u8> {
+    ComponentEncoder::default()
+        .validate(true)
+        .module(module)
+        .unwrap()
+        .encode()
+        .unwrap()
+}
+
+/// Builds a guest by the recipe of the design: with the target that rustup has, or else with Debian's
+/// `rustc-web` and its source of std. All guests share one target folder, so std is built once.
+pub(crate) fn build(dir: &Path, name: &str) -> Vec<u8> {
+    const TARGET: &str = "wasm32-unknown-unknown";
+    let sysroot = Command::new("rustc")
+        .args(["--print", "sysroot"])
+        .output()
+        .unwrap();
+    let libraries = Path::new(String::from_utf8(sysroot.stdout).unwrap().trim()).join("lib/rustlib");
+    let target_dir = repository().join("target/wasm");
+    let mut cargo = if libraries.join(TARGET).exists() {
+        Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    } else {
+        let mut cargo = Command::new("/usr/bin/cargo");
+        cargo
+            .arg("-Zbuild-std=std,panic_abort")
+            .env("RUSTC_BOOTSTRAP", "1")
+            .env("RUSTC", "/usr/bin/rustc")
+            .env("PATH", format!("/usr/bin:{}", env::var("PATH").unwrap()))
+            .env(
+                "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER",
+                libraries.join("x86_64-unknown-linux-gnu/bin/rust-lld"),
+            );
+        cargo
+    };
+    // What the cargo that runs this test has set is not for the cargo that it starts.
+    for (variable, _) in
+        env::vars().filter(|(name, _)| name.starts_with("CARGO_PKG_") || name == "RUSTUP_TOOLCHAIN")
+    {
+        cargo.env_remove(variable);
+    }
+    let status = cargo
+        .args(["build", "--quiet", "--release", "--target", TARGET])
+        .env("RUSTFLAGS", "-C target-feature=+simd128")
+        .env("CARGO_TARGET_DIR", &target_dir)
+        .current_dir(dir)
+        .status()
+        .expect(
+            "apt-get install rustc-web cargo-web rust-web-src, or rustup target add wasm32-unknown-unknown",
+        );
+    assert!(status.success(), "{name} does not build");
+    encode(
+        &fs::read(
+            target_dir
+                .join(TARGET)
+                .join("release")
+                .join(format!("{name}.wasm")),
+        )
+        .unwrap(),
+    )
+}

@@ -1,0 +1,38 @@
+//! A hostile guest. The step's name chooses the payload: how to attack, or (the `echo` steps) how to behave.
+//!
+//! The hostile payloads expect two columns, an int64 and a utf8, and a product of the same two columns.
+
+mod behave;
+mod crash;
+mod exhaust;
+mod lie;
+
+wit_bindgen::generate!({ world: "plugin", path: "../../wit" });
+
+pub(crate) use malla::plugin::columns::{
+    Booleans, Column, Decimals, Float64s, Int32s, Int64s, Texts,
+};
+pub(crate) use malla::plugin::log;
+pub(crate) use malla::plugin::types::{OutputColumn, Rejection, Rows};
+
+struct Evil;
+
+impl Guest for Evil {
+    fn run(step: String, batch: Batch) -> Result<Output, String> {
+        std::panic::set_hook(Box::new(|info| {
+            let message = info.payload_as_str().unwrap_or("no message");
+            let place = info.location().map(|l| format!("{}:{}:{}", l.file(), l.line(), l.column()));
+            log::panicked(message, &place.unwrap_or_default());
+        }));
+        let (family, payload) = step.split_once('/').unwrap_or(("", &step));
+        match family {
+            "echo" => behave::run(payload, batch),
+            "crash" => crash::run(payload, batch),
+            "exhaust" => exhaust::run(payload, batch),
+            "lie" => lie::run(payload, batch),
+            _ => Err(format!("no payload `{step}`")),
+        }
+    }
+}
+
+export!(Evil);
