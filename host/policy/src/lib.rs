@@ -11,3 +11,6 @@ mod read;
 pub use error::{Fault, MissingMask, PlanError, PlanErrors, PolicyError, PolicyErrors};
 pub use masks::{MaskRule, Selector};
 pub use policy::{MASKS_FILE, Policy};
+
+#[cfg(test)]
+mod tests;

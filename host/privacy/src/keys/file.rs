@@ -142,15 +142,7 @@ impl KeyStore {
                 .create(parent)
                 .map_err(io)?;
         }
-        let keys = Self {
-            token: Secret::random()?,
-            host: Secret::random()?,
-            seal: SealKey {
-                id: KeyId::random()?,
-                secret: Secret::random()?,
-            },
-            seal_before: Vec::new(),
-        };
+        let keys = Self::random()?;
         let mut file = OpenOptions::new()
             .write(true)
             .create_new(true)

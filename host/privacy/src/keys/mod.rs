@@ -25,6 +25,19 @@ pub(crate) struct SealKey {
 }
 
 impl KeyStore {
+    /// New keys, written nowhere.
+    pub(crate) fn random() -> Result<Self, getrandom::Error> {
+        Ok(Self {
+            token: Secret::random()?,
+            host: Secret::random()?,
+            seal: SealKey {
+                id: KeyId::random()?,
+                secret: Secret::random()?,
+            },
+            seal_before: Vec::new(),
+        })
+    }
+
     /// The key under which compiled components are cached: a file made under another key is not trusted.
     #[must_use]
     pub fn component_cache_key(&self) -> [u8; 32] {
@@ -55,3 +68,6 @@ impl fmt::Debug for KeyStore {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,8 +6,9 @@ mod token;
 
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, StringArray, new_null_array};
-use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow_array::cast::AsArray as _;
+use arrow_array::{Array as _, ArrayRef, StringArray, new_null_array};
+use arrow_buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType};
 use malla_contract::{Column, ColumnType, MaskKind};
 
@@ -129,29 +130,20 @@ impl Masker {
             });
         }
         let hidden = (column.len() - column.null_count()) as u64;
-        if matches!(self.how, How::Null) {
-            return Ok((new_null_array(&self.ty, column.len()), hidden));
-        }
-        let Some(texts) = column.as_any().downcast_ref::<StringArray>() else {
-            let found = column.data_type().clone();
-            return Err(MaskError::WrongType {
-                expected: DataType::Utf8,
-                found,
-            });
-        };
-        let masked = match &self.how {
+        let masked: ArrayRef = match &self.how {
+            How::Null => new_null_array(&self.ty, column.len()),
             How::Token(tokeniser) => {
-                let size = texts.len().saturating_mul(token::LENGTH);
+                let texts = texts(column)?;
                 let mut scratch = String::new();
+                let size = texts.len().saturating_mul(token::LENGTH);
                 rewrite(texts, size, |value, out| {
                     tokeniser.write(value, &mut scratch, out)
                 })?
             }
-            How::ShowLast4 => rewrite(texts, texts.values().len(), shape::show_last_4)?,
-            How::MaskAlphanum => rewrite(texts, texts.values().len(), shape::mask_alphanum)?,
-            How::Null => return Ok((new_null_array(&self.ty, column.len()), hidden)),
+            How::ShowLast4 => rewrite_in_shape(column, shape::show_last_4)?,
+            How::MaskAlphanum => rewrite_in_shape(column, shape::mask_alphanum)?,
         };
-        Ok((Arc::new(masked), hidden))
+        Ok((masked, hidden))
     }
 }
 
@@ -163,12 +155,30 @@ fn default_group(column: &Column) -> &str {
         .map_or(column.name.as_str(), String::as_str)
 }
 
+fn texts(column: &ArrayRef) -> Result<&StringArray, MaskError> {
+    column.as_string_opt().ok_or_else(|| MaskError::WrongType {
+        expected: DataType::Utf8,
+        found: column.data_type().clone(),
+    })
+}
+
+fn rewrite_in_shape(column: &ArrayRef, write: fn(&str, &mut Vec<u8>)) -> Result<ArrayRef, MaskError> {
+    let texts = texts(column)?;
+    // The array may be a slice of a much longer buffer.
+    let offsets = texts.value_offsets();
+    let size = offsets
+        .last()
+        .zip(offsets.first())
+        .map_or(0, |(last, first)| last.abs_diff(*first));
+    rewrite(texts, size as usize, write)
+}
+
 /// Every value through `write`, in one buffer of about `size` bytes. Nulls and empty texts pass.
 fn rewrite(
     texts: &StringArray,
     size: usize,
     mut write: impl FnMut(&str, &mut Vec<u8>),
-) -> Result<StringArray, MaskError> {
+) -> Result<ArrayRef, MaskError> {
     let mut bytes = Vec::with_capacity(size);
     let mut offsets = Vec::with_capacity(texts.len().saturating_add(1));
     offsets.push(0);
@@ -178,7 +188,10 @@ fn rewrite(
         }
         offsets.push(i32::try_from(bytes.len()).map_err(|_| MaskError::TooLarge)?);
     }
-    let nulls: Option<NullBuffer> = texts.nulls().cloned();
     let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
-    Ok(StringArray::try_new(offsets, Buffer::from_vec(bytes), nulls)?)
+    let masked = StringArray::try_new(offsets, Buffer::from_vec(bytes), texts.nulls().cloned())?;
+    Ok(Arc::new(masked))
 }
+
+#[cfg(test)]
+mod tests;

@@ -135,3 +135,6 @@ impl BatchSealer {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

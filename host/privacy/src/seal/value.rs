@@ -63,7 +63,11 @@ impl<'a> Values<'a> {
             Self::Timestamp(values) => values.len().saturating_mul(8),
             Self::Float64(values) => values.len().saturating_mul(8),
             Self::Decimal(values, _) => values.len().saturating_mul(17),
-            Self::Utf8(values) => values.value_data().len(),
+            // The array may be a slice of a much longer buffer.
+            Self::Utf8(values) => match (values.value_offsets().first(), values.value_offsets().last()) {
+                (Some(first), Some(last)) => last.abs_diff(*first) as usize,
+                _ => 0,
+            },
         }
     }
 
@@ -76,7 +80,7 @@ impl<'a> Values<'a> {
             Self::Float64(values) => tagged(FLOAT64, &values.value(row).to_le_bytes(), out),
             Self::Decimal(values, scale) => {
                 out.push(DECIMAL);
-                tagged(scale.to_le_bytes()[0], &values.value(row).to_le_bytes(), out);
+                tagged(scale.cast_unsigned(), &values.value(row).to_le_bytes(), out);
             }
             Self::Utf8(values) => tagged(UTF8, values.value(row).as_bytes(), out),
             Self::Date(values) => tagged(DATE, &values.value(row).to_le_bytes(), out),
