@@ -15,11 +15,13 @@ const MAX_ENTRIES: usize = 10_000;
 /// Most digits of a lookup's value: what 128 bits hold.
 const MAX_DIGITS: usize = 38;
 
-/// A source; `schema` is the name of its schema object, there or not.
+/// A source, whole or not: a step may name it, and that is one mistake less to report.
 #[derive(Debug)]
-pub(crate) struct ReadSource {
-    pub(crate) source: Source,
-    pub(crate) schema: String,
+pub(crate) struct ReadSource<'a> {
+    name: &'a str,
+    /// Name of its schema object, where that exists.
+    pub(crate) schema: Option<&'a str>,
+    pub(crate) source: Option<Source>,
 }
 
 /// The value of one of Malla's properties.
@@ -60,34 +62,37 @@ fn did_you_mean<'a>(word: &str, what: &str, known: impl Iterator<Item = &'a str>
     }
 }
 
-pub(crate) fn sources(
-    top: &At<'_>,
-    tables: &[ReadTable<'_>],
+pub(crate) fn sources<'a>(
+    top: &At<'a>,
+    tables: &[ReadTable<'a>],
     errors: &mut ContractErrors,
-) -> Vec<ReadSource> {
+) -> Vec<ReadSource<'a>> {
     let mut sources = Vec::new();
     for (item, name) in named(top, "mallaSources", errors) {
-        let Some(schema_at) = item.get("schema") else {
-            continue;
-        };
-        let Some(schema) = schema_at.text() else { continue };
-        let Some(read) = tables.iter().find(|read| read.table.name == schema) else {
+        let schema = item.get("schema").and_then(|at| at.text().map(|text| (at, text)));
+        let read = schema
+            .as_ref()
+            .and_then(|(_, schema)| tables.iter().find(|read| read.table.name == *schema));
+        if let (Some((at, schema)), None) = (&schema, read) {
             let remedy = did_you_mean(
                 schema,
                 "schema objects",
                 tables.iter().map(|read| read.table.name.as_str()),
             );
-            schema_at.error(errors, format!("no schema object `{}`", shown(schema)), remedy);
-            continue;
+            at.error(errors, format!("no schema object `{}`", shown(schema)), remedy);
+        }
+        let event_time = match (item.get("eventTime"), read) {
+            (Some(at), Some(read)) => event_time(&at, read, errors),
+            _ => None,
         };
-        let event_time = item.get("eventTime").and_then(|at| event_time(&at, read, errors));
         sources.push(ReadSource {
-            schema: schema.to_owned(),
-            source: Source {
+            name,
+            schema: read.and(schema).map(|(_, schema)| schema),
+            source: read.map(|read| Source {
                 name: name.to_owned(),
                 table: read.table.clone(),
                 event_time,
-            },
+            }),
         });
     }
     sources
@@ -126,7 +131,7 @@ fn no_column(at: &At<'_>, name: &str, read: &ReadTable<'_>, errors: &mut Contrac
 pub(crate) fn steps(
     top: &At<'_>,
     tables: &[ReadTable<'_>],
-    sources: &[ReadSource],
+    sources: &[ReadSource<'_>],
     products: &[ReadTable<'_>],
     errors: &mut ContractErrors,
 ) -> Vec<Step> {
@@ -136,10 +141,14 @@ pub(crate) fn steps(
         let (source, product) = (text("source"), text("product"));
         let mut table = None;
         if let Some((at, source)) = &source {
-            match sources.iter().find(|read| read.source.name == *source) {
-                Some(read) => table = tables.iter().find(|table| table.table.name == read.schema),
+            match sources.iter().find(|read| read.name == *source) {
+                Some(read) => {
+                    table = tables
+                        .iter()
+                        .find(|table| Some(table.table.name.as_str()) == read.schema)
+                }
                 None => {
-                    let names = sources.iter().map(|read| read.source.name.as_str());
+                    let names = sources.iter().map(|read| read.name);
                     let remedy = did_you_mean(source, "sources", names);
                     at.error(errors, format!("no source `{}`", shown(source)), remedy);
                 }
@@ -169,6 +178,10 @@ pub(crate) fn steps(
             reads,
             rules,
         });
+    }
+    // What looks like a product may be the schema object that such a source means.
+    if sources.iter().any(|read| read.source.is_none()) {
+        return steps;
     }
     for read in products {
         if !steps.iter().any(|step| step.product == read.table.name) {

@@ -13,7 +13,7 @@ use semver::Version;
 use crate::errors::{ContractErrors, shown};
 use crate::names::{NameKind, name};
 use crate::parse::shape::Shape;
-use crate::yaml::{self, At};
+use crate::yaml::{self, At, Value};
 use crate::{Contract, Product};
 
 impl Contract {
@@ -34,6 +34,9 @@ impl Contract {
 
 /// Reads what has the right shape. What has not was reported, and is passed over in silence.
 fn read(top: &At<'_>, errors: &mut ContractErrors) -> Option<Contract> {
+    if !matches!(top.node.value, Value::Map(_)) {
+        return None;
+    }
     api_version(top, errors);
     let id = top.get("id").and_then(|at| at.text());
     let version = version(top, errors);
@@ -63,7 +66,7 @@ fn read(top: &At<'_>, errors: &mut ContractErrors) -> Option<Contract> {
         domain: domain?.to_owned(),
         description: text(top.get("description").and_then(|at| at.get("purpose"))),
         owner: text(top.get("team").and_then(|at| at.get("name"))),
-        sources: sources.into_iter().map(|source| source.source).collect(),
+        sources: sources.into_iter().filter_map(|read| read.source).collect(),
         products: products
             .into_iter()
             .map(|read| Product {
@@ -102,6 +105,8 @@ fn version(top: &At<'_>, errors: &mut ContractErrors) -> Option<Version> {
     }
 }
 
+#[cfg(test)]
+mod odcs_tests;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]

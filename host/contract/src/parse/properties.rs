@@ -24,8 +24,6 @@ fn parse(text: &str) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
-
     #[test]
     fn any_text(text in any::<String>()) {
         parse(&text);

@@ -149,7 +149,7 @@ fn found(at: &At<'_>) -> String {
                 Kind::Null => "empty".into(),
                 Kind::Truth(_) => format!("the truth value `{text}`"),
                 Kind::Integer | Kind::Number => format!("the number `{text}`"),
-                Kind::Disputed => format!("`{text}`, which some YAML readers take for no text"),
+                Kind::Disputed => format!("`{text}`, which YAML readers disagree about"),
             }
         }
     }
@@ -396,7 +396,7 @@ fn entries(at: &At<'_>, errors: &mut ContractErrors) {
             return;
         }
         if key.scalar.kind() != Kind::Text {
-            let wrong = "some YAML readers take this key for no text";
+            let wrong = "YAML readers disagree about this key";
             value.error_at(key.line, errors, wrong, "put it in quotes");
         }
         match &value.node.value {

@@ -127,10 +127,10 @@ pub(crate) fn no_governance_tags(at: &At<'_>, errors: &mut ContractErrors) {
 /// The tables that no source uses.
 pub(crate) fn products<'a>(
     tables: &[ReadTable<'a>],
-    sources: &[ReadSource],
+    sources: &[ReadSource<'_>],
     errors: &mut ContractErrors,
 ) -> Vec<ReadTable<'a>> {
-    let used: BTreeSet<&str> = sources.iter().map(|source| source.schema.as_str()).collect();
+    let used: BTreeSet<&str> = sources.iter().filter_map(|source| source.schema).collect();
     let mut products = Vec::new();
     for read in tables {
         let kind = if used.contains(read.table.name.as_str()) {
