@@ -41,8 +41,8 @@ fn in_usd(sale: Row<'_>) -> Result<Decimal<2>, Rule> {
         return Err(Rule::MontoNoPositivo);
     }
     let rate = sale.moneda.and_then(|moneda| lookups::USD_RATES.get(moneda)).ok_or(Rule::MonedaDesconocida)?;
-    // An amount of 18 digits times any rate of the contract is far from overflowing.
-    sale.monto.mul_rounded(rate).ok_or(Rule::MontoNoPositivo)
+    let usd: Option<Decimal<2>> = sale.monto.mul_rounded(rate);
+    usd.filter(|usd| usd.fits(18)).ok_or(Rule::MontoNoPositivo)
 }
 
 #[cfg(test)]
@@ -83,7 +83,7 @@ mod tests {
             ("20.00", "COP", "0.00"),
             ("100.00", "COP", "0.02"),
             ("140.00", "COP", "0.04"),
-            ("9999999999999999.99", "EUR", "10799999999999999.99"),
+            ("9000000000000000.05", "EUR", "9720000000000000.05"),
         ];
         for (monto, moneda, usd) in cases {
             let sale = Row { monto: monto.parse().unwrap(), moneda: Some(moneda), ..SALE };

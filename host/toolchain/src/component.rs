@@ -1,0 +1,51 @@
+//! From a core module to a component, and what a plugin must be.
+
+use malla_contract::{embed, imports};
+use wasmparser::{Parser, Payload};
+use wit_component::ComponentEncoder;
+
+use crate::error::ToolchainError;
+
+/// All that a plugin may import.
+const LOG: &str = "malla:plugin/log";
+
+/// A plugin's component with its contract in it.
+pub(crate) fn of_plugin(name: &str, core: &[u8], yaml: &str) -> Result<Vec<u8>, ToolchainError> {
+    if !has_world(core) {
+        return Err(ToolchainError::NoPlugin(name.to_owned()));
+    }
+    let component = of_module(name, core)?;
+    for import in imports(&component)? {
+        if import.split('@').next() != Some(LOG) {
+            return Err(ToolchainError::ForeignImport(import.escape_debug().to_string()));
+        }
+    }
+    Ok(embed(&component, yaml)?)
+}
+
+/// A component of a core module, validated.
+pub(crate) fn of_module(name: &str, core: &[u8]) -> Result<Vec<u8>, ToolchainError> {
+    let encoded = ComponentEncoder::default().validate(true).module(core).and_then(|encoder| encoder.encode());
+    encoded.map_err(|error| ToolchainError::Componentize { name: name.to_owned(), reason: format!("{error:#}") })
+}
+
+/// Whether a module says, as `wit-bindgen` makes it, which world it was written for.
+fn has_world(core: &[u8]) -> bool {
+    Parser::new(0).parse_all(core).any(|payload| {
+        matches!(payload, Ok(Payload::CustomSection(section)) if section.name().starts_with("component-type"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_plugin_is_said() {
+        let empty = b"\0asm\x01\0\0\0";
+        let error = of_plugin("prueba", empty, "").unwrap_err();
+        assert!(matches!(error, ToolchainError::NoPlugin(_)), "{error}");
+        let error = of_module("prueba", b"text").unwrap_err();
+        assert!(matches!(error, ToolchainError::Componentize { .. }), "{error}");
+    }
+}
