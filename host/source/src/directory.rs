@@ -1,8 +1,12 @@
 //! A folder whose sub-folders are partitions.
 
+use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::names::{decode_name, journal_name};
+use crate::reader::Place;
+use crate::scan::scan_partitions;
 use crate::{PartitionReader, SourceError};
 
 /// Name of the partition that files directly in the root form.
@@ -38,9 +42,13 @@ impl DirectoryConfig {
 }
 
 /// A folder of partitions of JSON Lines segments.
+///
+/// Names of sub-folders are data from outside: they stay as they are where they are readable, and `%`, control characters and
+/// bytes that are not UTF-8 become `%XX`. Hidden folders and links that lead out of the root are passed over.
 #[derive(Debug)]
 pub struct DirectorySource {
     config: DirectoryConfig,
+    canonical: PathBuf,
 }
 
 impl DirectorySource {
@@ -49,25 +57,62 @@ impl DirectorySource {
     /// # Errors
     /// When the root is not a folder that can be listed, or the state folder cannot be made.
     pub fn open(config: DirectoryConfig) -> Result<Self, SourceError> {
-        Ok(Self { config })
+        let canonical = fs::canonicalize(&config.path).map_err(|error| SourceError::Io {
+            action: "open",
+            path: config.path.clone(),
+            error,
+        })?;
+        fs::create_dir_all(&config.state_dir).map_err(|error| SourceError::Io {
+            action: "create",
+            path: config.state_dir.clone(),
+            error,
+        })?;
+        let source = Self { config, canonical };
+        source.partitions()?;
+        Ok(source)
     }
 
-    /// Names of the partitions there are now, in natural order. Call again to find new ones.
+    /// Names of the partitions there are now, in natural order. Call again to find new ones. [`ROOT_PARTITION`] comes first, when
+    /// there are segments directly in the root.
     ///
     /// # Errors
     /// When the root cannot be listed.
     pub fn partitions(&self) -> Result<Vec<String>, SourceError> {
-        Ok(Vec::new())
+        let (folders, has_segments) = scan_partitions(&self.config.path, &self.canonical)?;
+        let root = has_segments.then(|| ROOT_PARTITION.to_owned());
+        Ok(root.into_iter().chain(folders).collect())
     }
 
-    /// A reader of one partition, from a position: 0 for the start, else the last committed offset.
+    /// A reader of one partition, from a position: 0 for the start, else the last committed offset. A partition whose folder is
+    /// gone can be read as long as its journal is there; it has no lines.
     ///
     /// # Errors
     /// When the partition is unknown, its journal is missing, damaged or in use, or never gave out that position.
-    pub fn reader(&self, partition: &str, _position: i64) -> Result<PartitionReader, SourceError> {
-        Err(SourceError::NoPartition {
-            partition: partition.to_owned(),
-            path: self.config.path.clone(),
-        })
+    pub fn reader(&self, partition: &str, position: i64) -> Result<PartitionReader, SourceError> {
+        let is_root = partition == ROOT_PARTITION;
+        let folder = if is_root {
+            self.config.path.clone()
+        } else {
+            self.config.path.join(decode_name(partition))
+        };
+        let is_child = is_root || folder.parent() == Some(&self.config.path);
+        let inside = || fs::canonicalize(&folder).map_or(true, |target| target.starts_with(&self.canonical));
+        let known = folder.is_dir() || self.config.state_dir.join(journal_name(partition)).is_file();
+        if !is_child || !known || !inside() {
+            return Err(SourceError::NoPartition {
+                partition: partition.to_owned(),
+                path: self.config.path.clone(),
+            });
+        }
+        PartitionReader::open(
+            &self.config,
+            Place {
+                folder,
+                canonical_root: self.canonical.clone(),
+                is_root,
+            },
+            partition,
+            position,
+        )
     }
 }

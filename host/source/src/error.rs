@@ -103,7 +103,7 @@ pub enum SourceError {
 }
 
 /// Something that the reader met and went on from. Each is told once.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum SourceWarning {
     /// A segment went away before it was read to its end.

@@ -7,11 +7,22 @@
 //! INVARIANT: every complete line of every segment is handed out exactly once per pass over the positions, in an order that
 //! a restart repeats; no message of this crate carries a value from the data.
 
+mod catalog;
+mod cursor;
 mod decode;
 mod directory;
 mod error;
+mod follow;
+mod journal;
 mod lines;
+mod names;
 mod reader;
+mod repeat;
+mod scan;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod warnings;
 
 pub use decode::{DecodeFailure, Decoded, Decoder};
 pub use directory::{DirectoryConfig, DirectorySource, ROOT_PARTITION};

@@ -1,0 +1,311 @@
+//! Which of the files that are there are which of the files that we know.
+
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::SourceWarning;
+use crate::journal::{FileRecord, HEAD_BYTES, Head, Journal};
+use crate::names::{Packing, segment_name};
+use crate::scan::{FileKey, Found};
+use crate::stream::{End, Stream};
+use crate::warnings::Warnings;
+
+/// What is known about a file besides its record in the journal. Index: the file's id.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Known {
+    /// Bytes of the decompressed file that are handed out, or will be by extents of the journal.
+    pub(crate) done: u64,
+    /// Size on disk at which a compressed file was read to its end.
+    pub(crate) packed_done: Option<u64>,
+    pub(crate) stall: Option<Stall>,
+    /// Size on disk at which nothing more can be had from it: not to be opened, damaged, or cut and given up.
+    pub(crate) exhausted_at: Option<u64>,
+}
+
+/// A last line without its end, or compressed data without its end, that is waited for.
+#[derive(Debug, Clone)]
+pub(crate) struct Stall {
+    /// Size on disk then.
+    pub(crate) size: u64,
+    pub(crate) since: Instant,
+    /// The line is whole JSON.
+    pub(crate) is_json: bool,
+    /// Compressed data ends in the middle.
+    pub(crate) truncated: bool,
+    /// Compressed data goes on, but does not decode.
+    pub(crate) damaged: bool,
+    /// One past the last byte that there is.
+    pub(crate) read_to: u64,
+}
+
+/// A file that is there, and who it is.
+#[derive(Debug, Clone)]
+pub(crate) struct Claimed {
+    pub(crate) found: Found,
+    /// `None`: a new file.
+    pub(crate) id: Option<u32>,
+    pub(crate) head: Head,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Catalog {
+    pub(crate) known: Vec<Known>,
+    heads: HashMap<FileKey, CachedHead>,
+    /// Segments of the last scan with unread bytes.
+    awaited: HashMap<FileKey, (String, String, Head, u64)>,
+}
+
+#[derive(Debug)]
+struct CachedHead {
+    size: u64,
+    modified: Option<SystemTime>,
+    bytes: Vec<u8>,
+}
+
+impl Catalog {
+    /// What the journal says is read, and for its last extent, where the reader stands.
+    pub(crate) fn new(journal: &Journal, at: usize, byte: u64) -> Self {
+        let mut known = vec![Known::default(); journal.files.len()];
+        for (index, extent) in journal.extents.iter().enumerate() {
+            let reached = if index == at { byte } else { extent.start };
+            if let Some(known) = usize::try_from(extent.file)
+                .ok()
+                .and_then(|file| known.get_mut(file))
+            {
+                known.done = known.done.max(extent.end.unwrap_or(reached));
+                known.packed_done = extent.packed;
+            }
+        }
+        Self {
+            known,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn known(&self, id: u32) -> Option<&Known> {
+        self.known.get(usize::try_from(id).ok()?)
+    }
+
+    pub(crate) fn known_mut(&mut self, id: u32) -> Option<&mut Known> {
+        self.known.get_mut(usize::try_from(id).ok()?)
+    }
+
+    /// Says who each file is. Copies in the making (of `copytruncate`, of a compression) are left out until their original is gone.
+    pub(crate) fn claim(
+        &mut self,
+        journal: &Journal,
+        found: Vec<Found>,
+        warnings: &mut Warnings,
+    ) -> Vec<Claimed> {
+        let present: HashSet<FileKey> = found.iter().map(|found| found.key).collect();
+        self.heads.retain(|key, _| present.contains(key));
+        let mut by_key: HashMap<FileKey, Vec<u32>> = HashMap::new();
+        let mut by_base: HashMap<String, Vec<u32>> = HashMap::new();
+        for file in &journal.files {
+            by_key.entry((file.device, file.inode)).or_default().push(file.id);
+            if let Some(segment) = segment_name(&file.name) {
+                by_base.entry(segment.base).or_default().push(file.id);
+            }
+        }
+        let mut owners: HashMap<u32, String> = HashMap::new();
+        let mut claimed = Vec::new();
+        let mut strangers = Vec::new();
+        for found in found {
+            let Some(bytes) = self.head(&found, warnings).filter(|bytes| !bytes.is_empty()) else {
+                continue;
+            };
+            // The newest first: an inode may have been used before.
+            let same = by_key
+                .get(&found.key)
+                .into_iter()
+                .flatten()
+                .rev()
+                .copied()
+                .find(|id| !owners.contains_key(id) && self.can_be(journal, *id, &found, &bytes));
+            match same {
+                Some(id) => {
+                    owners.insert(id, found.name.clone());
+                    claimed.push(Claimed {
+                        found,
+                        id: Some(id),
+                        head: Head::of(&bytes),
+                    });
+                }
+                None => strangers.push((found, bytes)),
+            }
+        }
+        for (found, bytes) in strangers {
+            let head = Head::of(&bytes);
+            let alike: Vec<u32> = by_base
+                .get(&found.segment.base)
+                .into_iter()
+                .flatten()
+                .rev()
+                .copied()
+                .filter(|id| self.can_be(journal, *id, &found, &bytes))
+                .collect();
+            if let Some(id) = alike.iter().copied().find(|id| !owners.contains_key(id)) {
+                owners.insert(id, found.name.clone());
+                claimed.push(Claimed {
+                    found,
+                    id: Some(id),
+                    head,
+                });
+            } else if let Some(original) = alike
+                .iter()
+                .filter_map(|id| owners.get(id))
+                .find(|owner| found.name.len() > owner.len() && found.name.starts_with(owner.as_str()))
+            {
+                tracing::debug!(copy = %found.name, original = %original, "Copy waits until its original is gone.");
+            } else if claimed.iter().any(|other| is_packed_copy(&found, &head, other)) {
+                warnings.tell(SourceWarning::Ignored {
+                    name: found.name,
+                    reason: "a compressed copy of a file beside it",
+                });
+            } else {
+                claimed.push(Claimed {
+                    found,
+                    id: None,
+                    head,
+                });
+            }
+        }
+        claimed.sort_by(|a, b| crate::names::natural_order(&a.found.name, &b.found.name));
+        claimed
+    }
+
+    /// Whether `found`, which starts with `head`, can be the known file: same start, and not shorter than what was read of it.
+    fn can_be(&self, journal: &Journal, id: u32, found: &Found, head: &[u8]) -> bool {
+        let Some(record) = usize::try_from(id).ok().and_then(|id| journal.files.get(id)) else {
+            return false;
+        };
+        let done = self.known(id).map_or(0, |known| known.done);
+        let long_enough = found.segment.packing != Packing::Plain || found.size >= done;
+        long_enough && record.head.starts(head)
+    }
+
+    /// The id of a claimed file; a new one gets a record, and the record follows the file's name and head.
+    pub(crate) fn enroll(
+        &mut self,
+        journal: &mut Journal,
+        claimed: &Claimed,
+        warnings: &mut Warnings,
+    ) -> Option<u32> {
+        let (device, inode) = claimed.found.key;
+        let id = match claimed.id {
+            Some(id) => id,
+            None => {
+                if journal
+                    .files
+                    .iter()
+                    .any(|file| (file.device, file.inode) == (device, inode))
+                {
+                    warnings.tell(SourceWarning::Replaced {
+                        name: claimed.found.name.clone(),
+                    });
+                }
+                self.known.push(Known::default());
+                u32::try_from(journal.files.len()).ok()?
+            }
+        };
+        journal.put_file(FileRecord {
+            id,
+            name: claimed.found.name.clone(),
+            device,
+            inode,
+            head: claimed.head.clone(),
+        });
+        Some(id)
+    }
+
+    /// Warns of files that had unread bytes in the last scan and are gone now, and remembers those of this one.
+    pub(crate) fn watch(&mut self, claimed: &[Claimed], unread: &[bool], warnings: &mut Warnings) {
+        let here: HashSet<FileKey> = claimed.iter().map(|claimed| claimed.found.key).collect();
+        for (key, (name, base, head, from)) in std::mem::take(&mut self.awaited) {
+            let continues = |other: &Claimed| {
+                other.found.segment.base == base
+                    && (other.head == head
+                        || self
+                            .heads
+                            .get(&other.found.key)
+                            .is_some_and(|h| head.starts(&h.bytes)))
+            };
+            if !here.contains(&key) && !self.heads.contains_key(&key) && !claimed.iter().any(continues) {
+                warnings.tell(SourceWarning::Missing { name, from, to: None });
+            }
+        }
+        for (claimed, _) in claimed.iter().zip(unread).filter(|(_, unread)| **unread) {
+            let done = claimed
+                .id
+                .and_then(|id| self.known(id))
+                .map_or(0, |known| known.done);
+            let entry = (
+                claimed.found.name.clone(),
+                claimed.found.segment.base.clone(),
+                claimed.head.clone(),
+                done,
+            );
+            self.awaited.insert(claimed.found.key, entry);
+        }
+    }
+
+    /// The first bytes of the decompressed file; `None` with a warning when they cannot be read.
+    fn head(&mut self, found: &Found, warnings: &mut Warnings) -> Option<Vec<u8>> {
+        if let Some(cached) = self.heads.get(&found.key)
+            && (cached.size, cached.modified) == (found.size, found.modified)
+        {
+            return Some(cached.bytes.clone());
+        }
+        let mut stream = match Stream::open(&found.path, found.segment.packing) {
+            Ok(stream) => stream,
+            Err(error) => {
+                if error.kind() != std::io::ErrorKind::NotFound {
+                    let reason = error.kind().to_string();
+                    warnings.tell(SourceWarning::Unreadable {
+                        name: found.name.clone(),
+                        reason,
+                    });
+                }
+                return None;
+            }
+        };
+        let mut bytes = Vec::with_capacity(HEAD_BYTES);
+        let mut buffer = [0; HEAD_BYTES];
+        while let Some(room) = buffer.get_mut(..HEAD_BYTES.saturating_sub(bytes.len())) {
+            match stream.read(room) {
+                Ok(0) | Err(End::Truncated) => break,
+                Ok(read) => bytes.extend(room.iter().take(read)),
+                Err(End::Damaged) if bytes.is_empty() => {
+                    warnings.tell(SourceWarning::Damaged {
+                        name: found.name.clone(),
+                        decoded: 0,
+                    });
+                    break;
+                }
+                Err(_) => break,
+            }
+        }
+        let cached = CachedHead {
+            size: found.size,
+            modified: found.modified,
+            bytes: bytes.clone(),
+        };
+        self.heads.insert(found.key, cached);
+        Some(bytes)
+    }
+}
+
+fn is_packed_copy(found: &Found, head: &Head, other: &Claimed) -> bool {
+    found.segment.packing != Packing::Plain
+        && other.found.segment.packing == Packing::Plain
+        && found.segment.stem == other.found.segment.stem
+        && *head == other.head
+}
+
+/// Whether a file has not changed for a while: seen by us, or by its own time.
+pub(crate) fn quiet_for(found: &Found, stall: &Stall, quiet: Duration) -> bool {
+    let by_itself = found
+        .modified
+        .and_then(|modified| SystemTime::now().duration_since(modified).ok());
+    stall.since.elapsed() >= quiet || by_itself.is_some_and(|elapsed| elapsed >= quiet)
+}

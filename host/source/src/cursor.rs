@@ -1,0 +1,281 @@
+//! Lines from the bytes of one extent.
+
+use std::io;
+use std::path::Path;
+
+use memchr::memchr;
+
+use crate::Lines;
+use crate::decode::rule;
+use crate::lines::trim_line_end;
+use crate::names::Packing;
+use crate::reader::BatchLimit;
+use crate::stream::{End, Stream};
+
+const CHUNK: usize = 256 << 10;
+/// How much of a line that is too long is kept.
+const KEPT_BYTES: usize = 4 << 10;
+/// A line without end is cut here, so that a position can count its bytes.
+const CUT_BYTES: u64 = 1 << 30;
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// Why a cursor stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stopped {
+    /// The batch is full.
+    Full,
+    /// At the end that it was given.
+    AtStop,
+    /// Past the goal, between two lines.
+    AtGoal,
+    /// No more bytes now. A line without its end may be left, see [`Cursor::has_tail`].
+    AtEnd(End),
+}
+
+/// How far to read, and how to number what was read.
+pub(crate) struct Course<'a> {
+    pub(crate) limit: BatchLimit,
+    pub(crate) max_line_bytes: usize,
+    /// Read no byte from here on; what is left before it is a line.
+    pub(crate) stop: Option<u64>,
+    /// Begin no line from here on.
+    pub(crate) goal: u64,
+    /// Byte of the file to position.
+    pub(crate) position: &'a dyn Fn(u64) -> i64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Cursor {
+    stream: Stream,
+    /// Where the next line starts in the decompressed file.
+    byte: u64,
+    /// Bytes that were read; those before `head` are used up.
+    buffer: Vec<u8>,
+    head: usize,
+    /// No line end between `head` and here.
+    scanned: usize,
+    /// The start of a line that is too long, and how many of its bytes are dropped from the buffer already.
+    skipping: Option<(Vec<u8>, u64)>,
+    /// The line before was taken without its end: a line end here belongs to it.
+    after_cut: bool,
+    at_file_start: bool,
+    end: Option<End>,
+}
+
+/// Why a cursor cannot start where it should.
+#[derive(Debug)]
+pub(crate) enum OpenError {
+    /// The file has only so many bytes.
+    Short(u64),
+    Io(io::Error),
+}
+
+impl Cursor {
+    pub(crate) fn open(path: &Path, packing: Packing, byte: u64) -> Result<Self, OpenError> {
+        let mut stream = Stream::open(path, packing).map_err(OpenError::Io)?;
+        let mut after_cut = false;
+        if let Some(before) = byte.checked_sub(1) {
+            stream
+                .skip_to(before)
+                .map_err(OpenError::Io)?
+                .map_err(OpenError::Short)?;
+            let mut last = [0];
+            if stream.read(&mut last) != Ok(1) {
+                return Err(OpenError::Short(before));
+            }
+            after_cut = last != *b"\n";
+        }
+        Ok(Self {
+            stream,
+            byte,
+            buffer: Vec::new(),
+            head: 0,
+            scanned: 0,
+            skipping: None,
+            after_cut,
+            at_file_start: byte == 0,
+            end: None,
+        })
+    }
+
+    /// Where the next line starts in the decompressed file.
+    pub(crate) fn byte(&self) -> u64 {
+        self.byte
+    }
+
+    /// Bytes after the last line end.
+    pub(crate) fn has_tail(&self) -> bool {
+        self.skipping.is_some() || self.head < self.buffer.len()
+    }
+
+    /// Whether what is after the last line end is a whole JSON value by itself.
+    pub(crate) fn tail_is_json(&self) -> bool {
+        let tail = self.buffer.get(self.head..).unwrap_or_default();
+        // The start of a longer number would look whole too.
+        let is_nested = tail.trim_ascii().ends_with(b"}") || tail.trim_ascii().ends_with(b"]");
+        self.skipping.is_none() && is_nested && serde_json::from_slice::<serde::de::IgnoredAny>(tail).is_ok()
+    }
+
+    /// One past the last byte that was read.
+    pub(crate) fn read_to(&self) -> u64 {
+        let dropped = self.skipping.as_ref().map_or(0, |(_, dropped)| *dropped);
+        self.byte + dropped + length(self.buffer.len().saturating_sub(self.head))
+    }
+
+    /// A plain file may have grown.
+    pub(crate) fn look_again(&mut self) {
+        if matches!(self.stream, Stream::Plain(_)) {
+            self.end = None;
+        }
+    }
+
+    pub(crate) fn read(&mut self, lines: &mut Lines, course: &Course<'_>) -> Stopped {
+        loop {
+            if lines.len() >= course.limit.rows
+                || (!lines.is_empty() && lines.byte_len() >= course.limit.bytes)
+            {
+                return Stopped::Full;
+            }
+            if course.stop.is_some_and(|stop| self.byte >= stop) {
+                return Stopped::AtStop;
+            }
+            if self.byte >= course.goal {
+                return Stopped::AtGoal;
+            }
+            let available_end = self.available_end(course.stop);
+            if self.skip_marks(available_end) {
+                continue;
+            }
+            let from = self.scanned.max(self.head);
+            let unseen = self.buffer.get(from..available_end).unwrap_or_default();
+            if let Some(at) = memchr(b'\n', unseen) {
+                self.take(from + at + 1, lines, course);
+                continue;
+            }
+            self.scanned = available_end;
+            self.drop_overlong(available_end, lines, course);
+            let at_stop = course.stop.is_some_and(|stop| self.read_to() >= stop);
+            if at_stop {
+                self.take(available_end, lines, course);
+                self.after_cut = true;
+            } else if let Some(end) = self.end {
+                return Stopped::AtEnd(end);
+            } else {
+                self.fill();
+            }
+        }
+    }
+
+    /// Takes what is after the last line end as a line.
+    pub(crate) fn take_tail(&mut self, lines: &mut Lines, course: &Course<'_>) {
+        if self.has_tail() {
+            self.take(self.buffer.len(), lines, course);
+            self.after_cut = true;
+        }
+    }
+
+    /// End of the bytes in the buffer that may be read.
+    fn available_end(&self, stop: Option<u64>) -> usize {
+        let beyond = stop.map_or(0, |stop| self.read_to().saturating_sub(stop));
+        self.buffer
+            .len()
+            .saturating_sub(usize::try_from(beyond).unwrap_or(usize::MAX))
+            .max(self.head)
+    }
+
+    /// Passes over what is no line: a byte order mark, and the end of a line that was taken without it.
+    /// Says whether it did, or has to read more to know.
+    fn skip_marks(&mut self, available_end: usize) -> bool {
+        if self.skipping.is_some() || !(self.after_cut || self.at_file_start) {
+            return false;
+        }
+        let available = self.buffer.get(self.head..available_end).unwrap_or_default();
+        let marks: &[&[u8]] = if self.at_file_start {
+            &[BYTE_ORDER_MARK]
+        } else {
+            &[b"\n", b"\r\n"]
+        };
+        let undecided = marks
+            .iter()
+            .any(|mark| mark.len() > available.len() && mark.starts_with(available));
+        if undecided && self.end.is_none() && available_end == self.buffer.len() {
+            self.fill();
+            return self.end.is_none();
+        }
+        if undecided {
+            return false;
+        }
+        let mark = marks
+            .iter()
+            .find(|mark| available.starts_with(mark))
+            .map_or(0, |mark| mark.len());
+        (self.after_cut, self.at_file_start) = (false, false);
+        self.head += mark;
+        self.byte += length(mark);
+        true
+    }
+
+    /// A line that is already too long is not kept in memory.
+    fn drop_overlong(&mut self, available_end: usize, lines: &mut Lines, course: &Course<'_>) {
+        let available = self.buffer.get(self.head..available_end).unwrap_or_default();
+        if self.skipping.is_none() && available.len() <= course.max_line_bytes {
+            return;
+        }
+        let (kept, dropped) = self
+            .skipping
+            .take()
+            .unwrap_or_else(|| (available.get(..KEPT_BYTES).unwrap_or(available).to_vec(), 0));
+        let dropped = dropped + length(available.len());
+        self.head = available_end;
+        self.scanned = available_end;
+        self.skipping = Some((kept, dropped));
+        if dropped > CUT_BYTES {
+            self.take(available_end, lines, course);
+            self.after_cut = true;
+        }
+    }
+
+    /// Takes the bytes up to `end` of the buffer as one line.
+    fn take(&mut self, end: usize, lines: &mut Lines, course: &Course<'_>) {
+        let taken = self.buffer.get(self.head..end).unwrap_or_default();
+        let line = trim_line_end(taken);
+        let skipped = self.skipping.take();
+        let dropped = skipped.as_ref().map_or(0, |(_, dropped)| *dropped);
+        self.byte += dropped + length(taken.len());
+        let offset = (course.position)(self.byte);
+        if skipped.is_some() || line.len() > course.max_line_bytes {
+            let kept = skipped.as_ref().map_or(line, |(kept, _)| kept);
+            let kept = kept.get(..KEPT_BYTES).unwrap_or(kept);
+            let message = format!(
+                "a line of {} bytes; at most {} are read",
+                dropped + length(line.len()),
+                course.max_line_bytes
+            );
+            lines.push_problem(kept, offset, rule::LINE_TOO_LONG, message);
+        } else {
+            lines.push(line, offset);
+        }
+        self.head = end;
+        self.scanned = end;
+        (self.after_cut, self.at_file_start) = (false, false);
+    }
+
+    fn fill(&mut self) {
+        self.buffer.drain(..self.head);
+        self.scanned = self.scanned.saturating_sub(self.head);
+        self.head = 0;
+        let old = self.buffer.len();
+        self.buffer.resize(old + CHUNK, 0);
+        let read = self.stream.read(self.buffer.get_mut(old..).unwrap_or_default());
+        self.buffer.truncate(old + read.unwrap_or(0));
+        match read {
+            Ok(0) => self.end = Some(End::Clean),
+            Ok(_) => {}
+            Err(end) => self.end = Some(end),
+        }
+    }
+}
+
+fn length(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
+}
