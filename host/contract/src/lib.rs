@@ -1,4 +1,17 @@
-//! Data contracts (Open Data Contract Standard v3.1.0): text and bytes in, values out. No I/O.
+//! Data contracts: what a domain promises about its data, as text and as values.
+//!
+//! A contract is a text in the Open Data Contract Standard v3.1.0 (YAML). What the standard has no field for stands in
+//! its `customProperties`: `mallaSources`, `mallaSteps` and `mallaLookups`. The crate does three things with it:
+//!
+//! - [`Contract::parse`]: text to values, or every problem with its line, the path of its field, and what to do;
+//! - [`compare`]: what changed between two versions, whom it breaks, and which version number says so;
+//! - `embed`, `extract` and `imports` (feature `component`): the contract inside a plugin's component.
+//!
+//! A [`Contract`] that came out of `parse` is whole: names are fit for folders, SQL and Rust and are unique; every step
+//! reads columns that are there; exactly one step makes each product; no sensitive column is a partition column.
+//!
+//! **Invariant:** no I/O, no clock, no globals: text and bytes in, values out. Both come from other teams, so no input
+//! panics, and none takes time or memory out of proportion to its size (at most 1 MiB of text).
 
 mod compare;
 #[cfg(feature = "component")]

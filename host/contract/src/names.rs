@@ -83,3 +83,44 @@ pub fn rust_identifier(name: &str) -> String {
         name
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_fit_or_do_not() {
+        for (name, identifier, product) in [
+            ("ventas", true, true),
+            ("v2_b", true, true),
+            ("daily-revenue", false, true),
+            ("daily--revenue", false, false),
+            ("-a", false, false),
+            ("a-", false, false),
+            ("2a", false, false),
+            ("_a", false, false),
+            ("", false, false),
+            ("Ventas", false, false),
+            ("año", false, false),
+            ("a b", false, false),
+            ("a/b", false, false),
+            ("..", false, false),
+            ("a\"b", false, false),
+            ("type", true, true),
+            ("self", false, true),
+        ] {
+            assert_eq!(fault(name, NameKind::Identifier).is_none(), identifier, "{name}");
+            assert_eq!(fault(name, NameKind::Product).is_none(), product, "{name}");
+        }
+        assert!(fault(&"a".repeat(63), NameKind::Identifier).is_none());
+        assert!(fault(&"a".repeat(64), NameKind::Identifier).is_some());
+    }
+
+    #[test]
+    fn rust_identifiers() {
+        assert_eq!(rust_identifier("monto"), "monto");
+        assert_eq!(rust_identifier("daily-revenue"), "daily_revenue");
+        assert_eq!(rust_identifier("type"), "r#type");
+        assert_eq!(rust_identifier("yield"), "r#yield");
+    }
+}

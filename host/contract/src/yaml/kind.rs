@@ -93,3 +93,47 @@ fn is_date(text: &str) -> bool {
 fn is_version(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_digit() || b == b'.')
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_scalars() {
+        for (texts, kind) in [
+            (&["", "~", "null", "NULL"][..], Kind::Null),
+            (&["true", "True", "TRUE"], Kind::Truth(true)),
+            (&["false"], Kind::Truth(false)),
+            (&["0", "-1", "+12", "0o17", "0xfF", "007"], Kind::Integer),
+            (
+                &["1.0", ".5", "1.", "-1e9", "1.5E-3", ".inf", "-.Inf", ".nan"],
+                Kind::Number,
+            ),
+            (
+                &[
+                    "yes",
+                    "NO",
+                    "off",
+                    "On",
+                    "<<",
+                    "2026-11-21",
+                    "12:30",
+                    "1_000",
+                    "2026-1-2T03:04:05Z",
+                ],
+                Kind::Disputed,
+            ),
+            (
+                &[
+                    "a", "1.0.0", "1a", "0x", "0o8", "-", "+", ".", "..", "e5", "1e", "y", "tRue", "v3.1.0",
+                    "nan",
+                ],
+                Kind::Text,
+            ),
+        ] {
+            for text in texts {
+                assert_eq!(plain_kind(text), kind, "{text:?}");
+            }
+        }
+    }
+}
