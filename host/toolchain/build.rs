@@ -14,7 +14,9 @@ const CRATES: [&str; 3] = ["host/contract", "sdk/rust", "sdk/rust/macros"];
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 fn main() -> Result<()> {
-    let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("../..").canonicalize()?;
+    let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?)
+        .join("../..")
+        .canonicalize()?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let mut files: Vec<(String, PathBuf)> = Vec::new();
     let mut needed = BTreeSet::new();
@@ -35,11 +37,21 @@ fn main() -> Result<()> {
     let lock = root.join("plugins/ventas/Cargo.lock");
     println!("cargo::rerun-if-changed={}", lock.display());
 
-    let mut code = String::from("/// Paths below `vendor/malla`, and what stands there.\npub(crate) static SDK: &[(&str, &str)] = &[\n");
+    let mut code = String::from(
+        "/// Paths below `vendor/malla`, and what stands there.\npub(crate) static SDK: &[(&str, &str)] = &[\n",
+    );
     for (place, file) in files {
-        writeln!(code, "    ({place:?}, include_str!({:?})),", file.display().to_string())?;
+        writeln!(
+            code,
+            "    ({place:?}, include_str!({:?})),",
+            file.display().to_string()
+        )?;
     }
-    writeln!(code, "];\n/// The lock file of a plugin named `ventas`.\npub(crate) static LOCK: &str = include_str!({:?});", lock.display().to_string())?;
+    writeln!(
+        code,
+        "];\n/// The lock file of a plugin named `ventas`.\npub(crate) static LOCK: &str = include_str!({:?});",
+        lock.display().to_string()
+    )?;
     fs::write(out.join("sdk.rs"), code)?;
     Ok(())
 }
@@ -59,8 +71,13 @@ fn manifest(path: &Path, needed: &mut BTreeSet<String>) -> Result<String> {
 fn workspace_manifest(root: &Path, needed: &BTreeSet<String>) -> Result<String> {
     let manifest = read(&root.join("Cargo.toml"))?;
     let of_root = |name: &str| {
-        let section = manifest.get("workspace").and_then(|workspace| workspace.get(name)).and_then(Value::as_table);
-        section.cloned().ok_or(format!("the root manifest has no `[workspace.{name}]`"))
+        let section = manifest
+            .get("workspace")
+            .and_then(|workspace| workspace.get(name))
+            .and_then(Value::as_table);
+        section
+            .cloned()
+            .ok_or(format!("the root manifest has no `[workspace.{name}]`"))
     };
     let mut dependencies = of_root("dependencies")?;
     dependencies.retain(|name, _| needed.contains(name));
@@ -85,11 +102,18 @@ fn collect(root: &Path, folder: &str, files: &mut Vec<(String, PathBuf)>) -> Res
     println!("cargo::rerun-if-changed={}", path.display());
     for entry in fs::read_dir(&path)? {
         let entry = entry?;
-        let name = entry.file_name().into_string().map_err(|name| format!("{} is not UTF-8", name.display()))?;
+        let name = entry
+            .file_name()
+            .into_string()
+            .map_err(|name| format!("{} is not UTF-8", name.display()))?;
         let place = format!("{folder}/{name}");
         if entry.file_type()?.is_dir() {
             collect(root, &place, files)?;
-        } else if entry.path().extension().is_some_and(|extension| extension == "rs" || extension == "wit") {
+        } else if entry
+            .path()
+            .extension()
+            .is_some_and(|extension| extension == "rs" || extension == "wit")
+        {
             files.push((place, entry.path()));
         }
     }

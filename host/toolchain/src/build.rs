@@ -51,13 +51,19 @@ impl PluginDir {
     /// `CARGO_TARGET_DIR` where that is set.
     #[must_use]
     pub fn at(dir: &Path) -> Self {
-        Self { dir: dir.to_owned(), target: None }
+        Self {
+            dir: dir.to_owned(),
+            target: None,
+        }
     }
 
     /// Puts what cargo compiles elsewhere, so that plugins share what they have in common.
     #[must_use]
     pub fn with_target_dir(self, target: &Path) -> Self {
-        Self { target: Some(target.to_owned()), ..self }
+        Self {
+            target: Some(target.to_owned()),
+            ..self
+        }
     }
 
     /// Checks the contract, compiles the code, makes a component of it and puts the contract in. The same sources and
@@ -100,11 +106,20 @@ impl PluginDir {
         let toolchain = wasm_toolchain()?;
         let metadata = self.metadata(&toolchain)?;
         let flags = flags(&toolchain, &metadata);
-        let manifest = std::fs::canonicalize(&self.dir).map_err(file("find", &self.dir))?.join("Cargo.toml");
-        let library = metadata.packages.iter().find(|package| package.manifest_path == manifest).and_then(|package| {
-            let library = package.targets.iter().find(|target| target.crate_types.iter().any(|kind| kind == "cdylib"));
-            Some((package.name.clone(), library?.name.replace('-', "_")))
-        });
+        let manifest = std::fs::canonicalize(&self.dir)
+            .map_err(file("find", &self.dir))?
+            .join("Cargo.toml");
+        let library = metadata
+            .packages
+            .iter()
+            .find(|package| package.manifest_path == manifest)
+            .and_then(|package| {
+                let library = package
+                    .targets
+                    .iter()
+                    .find(|target| target.crate_types.iter().any(|kind| kind == "cdylib"));
+                Some((package.name.clone(), library?.name.replace('-', "_")))
+            });
         let (name, library) = library.ok_or_else(|| ToolchainError::NoLibrary(self.dir.clone()))?;
         let mut cargo = toolchain.cargo();
         cargo
@@ -112,7 +127,11 @@ impl PluginDir {
             .args(toolchain.arguments())
             .env("CARGO_ENCODED_RUSTFLAGS", flags);
         self.run("build", cargo)?;
-        let module = metadata.target_directory.join(TARGET).join("release").join(format!("{library}.wasm"));
+        let module = metadata
+            .target_directory
+            .join(TARGET)
+            .join("release")
+            .join(format!("{library}.wasm"));
         let core = std::fs::read(&module).map_err(file("read", &module))?;
         Ok((name, core))
     }
@@ -123,10 +142,19 @@ impl PluginDir {
         let output = self
             .prepared(&mut cargo)
             .output()
-            .map_err(|source| ToolchainError::Start { program: cargo.get_program().into(), source })?;
-        let fail = |messages: String| ToolchainError::Cargo { what: "metadata", dir: self.dir.clone(), messages };
+            .map_err(|source| ToolchainError::Start {
+                program: cargo.get_program().into(),
+                source,
+            })?;
+        let fail = |messages: String| ToolchainError::Cargo {
+            what: "metadata",
+            dir: self.dir.clone(),
+            messages,
+        };
         if !output.status.success() {
-            return Err(fail(String::from_utf8_lossy(&output.stderr).trim_end().to_owned()));
+            return Err(fail(
+                String::from_utf8_lossy(&output.stderr).trim_end().to_owned(),
+            ));
         }
         serde_json::from_slice(&output.stdout).map_err(|error| fail(error.to_string()))
     }
@@ -143,11 +171,18 @@ impl PluginDir {
         let status = self
             .prepared(&mut cargo)
             .status()
-            .map_err(|source| ToolchainError::Start { program: cargo.get_program().into(), source })?;
+            .map_err(|source| ToolchainError::Start {
+                program: cargo.get_program().into(),
+                source,
+            })?;
         if status.success() {
             Ok(())
         } else {
-            Err(ToolchainError::Cargo { what, dir: self.dir.clone(), messages: String::new() })
+            Err(ToolchainError::Cargo {
+                what,
+                dir: self.dir.clone(),
+                messages: String::new(),
+            })
         }
     }
 
@@ -159,13 +194,20 @@ impl PluginDir {
         let part = folder.join(format!("{name}.wasm.part"));
         std::fs::write(&part, component).map_err(file("write", &part))?;
         std::fs::rename(&part, &path).map_err(file("write", &path))?;
-        Ok(BuildReport { component: path, digest: digest(component), size: component.len() })
+        Ok(BuildReport {
+            component: path,
+            digest: digest(component),
+            size: component.len(),
+        })
     }
 }
 
 /// SHA-256 in hexadecimal digits.
 pub(crate) fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// What `cargo metadata` says, as far as it matters here.
@@ -196,7 +238,9 @@ struct Target {
 fn flags(toolchain: &WasmToolchain, metadata: &Metadata) -> String {
     let mut moved: BTreeSet<(PathBuf, String)> = BTreeSet::new();
     for package in &metadata.packages {
-        let Some(folder) = package.manifest_path.parent() else { continue };
+        let Some(folder) = package.manifest_path.parent() else {
+            continue;
+        };
         if folder.starts_with(&metadata.workspace_root) {
             // Cargo names these relative to the workspace.
         } else if package.source.is_none() {
@@ -207,6 +251,10 @@ fn flags(toolchain: &WasmToolchain, metadata: &Metadata) -> String {
     }
     moved.extend(toolchain.std_sources());
     let mut flags = vec!["-C".to_owned(), "target-feature=+simd128".to_owned()];
-    flags.extend(moved.into_iter().map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display())));
+    flags.extend(
+        moved
+            .into_iter()
+            .map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display())),
+    );
     flags.join("\u{1f}")
 }

@@ -25,8 +25,14 @@ pub(crate) fn of_plugin(name: &str, core: &[u8], yaml: &str) -> Result<Vec<u8>, 
 
 /// A component of a core module, validated.
 pub(crate) fn of_module(name: &str, core: &[u8]) -> Result<Vec<u8>, ToolchainError> {
-    let encoded = ComponentEncoder::default().validate(true).module(core).and_then(|encoder| encoder.encode());
-    encoded.map_err(|error| ToolchainError::Componentize { name: name.to_owned(), reason: format!("{error:#}") })
+    let encoded = ComponentEncoder::default()
+        .validate(true)
+        .module(core)
+        .and_then(|encoder| encoder.encode());
+    encoded.map_err(|error| ToolchainError::Componentize {
+        name: name.to_owned(),
+        reason: format!("{error:#}"),
+    })
 }
 
 /// Whether a module says, as `wit-bindgen` makes it, which world it was written for.

@@ -64,7 +64,9 @@ pub enum ToolchainError {
     #[error("`{}` makes no Wasm library: add `crate-type = [\"cdylib\", \"rlib\"]` to `[lib]`", .0.display())]
     NoLibrary(PathBuf),
     /// The library does not export a plugin.
-    #[error("`{0}` exports no plugin: call `malla_sdk::plugin!(Name, \"contract.yaml\")` at the top of src/lib.rs")]
+    #[error(
+        "`{0}` exports no plugin: call `malla_sdk::plugin!(Name, \"contract.yaml\")` at the top of src/lib.rs"
+    )]
     NoPlugin(String),
     /// The core module does not become a component.
     #[error("cannot make a component of `{name}`: {reason}")]
@@ -75,7 +77,9 @@ pub enum ToolchainError {
         reason: String,
     },
     /// A plugin that wants more of its host than there is.
-    #[error("the plugin imports `{0}`, and may import nothing but `malla:plugin/log`: no clock, no files, no network, no randomness; find the dependency that wants it")]
+    #[error(
+        "the plugin imports `{0}`, and may import nothing but `malla:plugin/log`: no clock, no files, no network, no randomness; find the dependency that wants it"
+    )]
     ForeignImport(String),
     /// A component that cannot be read, or holds no contract.
     #[error(transparent)]

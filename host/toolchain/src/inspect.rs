@@ -35,7 +35,12 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, ToolchainError> {
 
 impl fmt::Display for Inspection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { contract, imports, digest, size } = self;
+        let Self {
+            contract,
+            imports,
+            digest,
+            size,
+        } = self;
         writeln!(f, "{} {}, {}", contract.domain, contract.version, contract.status)?;
         for (what, text) in [("about", &contract.description), ("owner", &contract.owner)] {
             if let Some(text) = text {
@@ -44,7 +49,10 @@ impl fmt::Display for Inspection {
         }
         writeln!(f, "  {:<8} {} KiB", "size", size.div_ceil(1024))?;
         writeln!(f, "  {:<8} {digest}", "sha256")?;
-        let imports: Vec<String> = imports.iter().map(|name| name.escape_debug().to_string()).collect();
+        let imports: Vec<String> = imports
+            .iter()
+            .map(|name| name.escape_debug().to_string())
+            .collect();
         writeln!(f, "  {:<8} {}", "imports", or_none(&imports))?;
         for step in &contract.steps {
             self.step(f, step)?;
@@ -52,7 +60,11 @@ impl fmt::Display for Inspection {
         for product in &contract.products {
             let table = &product.table;
             let partitions = table.partition_columns().join(", ");
-            let partitions = if partitions.is_empty() { String::new() } else { format!(", partitioned by {partitions}") };
+            let partitions = if partitions.is_empty() {
+                String::new()
+            } else {
+                format!(", partitioned by {partitions}")
+            };
             writeln!(f, "\nproduct {}.{}{partitions}", contract.domain, product.name)?;
             columns(f, table)?;
         }
@@ -62,11 +74,18 @@ impl fmt::Display for Inspection {
 
 impl Inspection {
     fn step(&self, f: &mut fmt::Formatter<'_>, step: &Step) -> fmt::Result {
-        writeln!(f, "\nstep {}: source {} to product {}", step.name, step.source, step.product)?;
+        writeln!(
+            f,
+            "\nstep {}: source {} to product {}",
+            step.name, step.source, step.product
+        )?;
         writeln!(f, "  {:<8} {}", "reads", or_none(&step.reads))?;
         if let Some(source) = self.contract.source(&step.source) {
             let columns = source.table.columns.iter().map(|column| &column.name);
-            let unseen: Vec<String> = columns.filter(|name| !step.reads.contains(name)).cloned().collect();
+            let unseen: Vec<String> = columns
+                .filter(|name| !step.reads.contains(name))
+                .cloned()
+                .collect();
             writeln!(f, "  {:<8} {}", "unseen", or_none(&unseen))?;
         }
         writeln!(f, "  {:<8} {}", "rules", or_none(&step.rules))
@@ -74,7 +93,12 @@ impl Inspection {
 }
 
 fn columns(f: &mut fmt::Formatter<'_>, table: &Table) -> fmt::Result {
-    let width = table.columns.iter().map(|column| column.name.len()).max().unwrap_or_default();
+    let width = table
+        .columns
+        .iter()
+        .map(|column| column.name.len())
+        .max()
+        .unwrap_or_default();
     for column in &table.columns {
         let required = if column.required { "required" } else { "" };
         let tags: Vec<String> = column.tags.iter().map(|tag| plain(tag)).collect();
@@ -91,7 +115,11 @@ fn columns(f: &mut fmt::Formatter<'_>, table: &Table) -> fmt::Result {
 }
 
 fn or_none(names: &[String]) -> String {
-    if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
+    if names.is_empty() {
+        "nothing".to_owned()
+    } else {
+        names.join(", ")
+    }
 }
 
 /// A text from outside on one line, without control characters.

@@ -9,13 +9,26 @@ use crate::error::{ToolchainError, file};
 include!(concat!(env!("OUT_DIR"), "/sdk.rs"));
 
 /// Names that other crates of the build have, or that cargo refuses.
-const TAKEN: [&str; 9] = ["alloc", "core", "malla_contract", "malla_sdk", "proc_macro", "std", "test", "thiserror", "wit_bindgen"];
+const TAKEN: [&str; 9] = [
+    "alloc",
+    "core",
+    "malla_contract",
+    "malla_sdk",
+    "proc_macro",
+    "std",
+    "test",
+    "thiserror",
+    "wit_bindgen",
+];
 
 const TEMPLATE: [(&str, &str); 6] = [
     ("Cargo.toml", include_str!("../template/Cargo.toml.in")),
     ("contract.yaml", include_str!("../template/contract.yaml.in")),
     ("src/lib.rs", include_str!("../template/src/lib.rs.in")),
-    ("testdata/pedidos.jsonl", include_str!("../template/testdata/pedidos.jsonl")),
+    (
+        "testdata/pedidos.jsonl",
+        include_str!("../template/testdata/pedidos.jsonl"),
+    ),
     ("README.md", include_str!("../template/README.md.in")),
     (".gitignore", include_str!("../template/gitignore.in")),
 ];
@@ -47,7 +60,12 @@ pub fn new(dir: &Path, name: &str) -> Result<(), ToolchainError> {
 
 /// A plugin's name is its domain, its crate and, in camel case, a type.
 fn check(name: &str) -> Result<(), ToolchainError> {
-    let bad = |why| Err(ToolchainError::BadName { name: name.escape_debug().to_string(), why });
+    let bad = |why| {
+        Err(ToolchainError::BadName {
+            name: name.escape_debug().to_string(),
+            why,
+        })
+    };
     let mut bytes = name.bytes();
     if !bytes.next().is_some_and(|first| first.is_ascii_lowercase()) {
         return bad("start with a letter from `a` to `z`");
@@ -60,7 +78,27 @@ fn check(name: &str) -> Result<(), ToolchainError> {
     }
     let keyword = rust_identifier(name) != name || matches!(name, "self" | "super" | "crate");
     // A step of the example and a trait of its code have these names.
-    if keyword || TAKEN.contains(&name) || matches!(camel_case(name).as_str(), "Plugin" | "Input" | "Output" | "Row" | "Rows" | "Rule" | "Error" | "Decimal" | "Timestamp" | "Result" | "Option" | "Ok" | "Err" | "Some" | "None") {
+    if keyword
+        || TAKEN.contains(&name)
+        || matches!(
+            camel_case(name).as_str(),
+            "Plugin"
+                | "Input"
+                | "Output"
+                | "Row"
+                | "Rows"
+                | "Rule"
+                | "Error"
+                | "Decimal"
+                | "Timestamp"
+                | "Result"
+                | "Option"
+                | "Ok"
+                | "Err"
+                | "Some"
+                | "None"
+        )
+    {
         return bad("it has a meaning in Rust or in the SDK");
     }
     Ok(())
@@ -82,13 +120,17 @@ fn lock(name: &str) -> String {
     let mut parts = LOCK.split(PACKAGE);
     let head = parts.next().unwrap_or_default();
     let mut packages: Vec<String> = parts
-        .map(|package| match package.strip_prefix("name = \"ventas\"\nversion = \"1.0.0\"\n") {
-            Some(rest) => format!("name = \"{name}\"\nversion = \"0.1.0\"\n{}\n", rest.trim_end()),
-            None => format!("{}\n", package.trim_end()),
-        })
+        .map(
+            |package| match package.strip_prefix("name = \"ventas\"\nversion = \"1.0.0\"\n") {
+                Some(rest) => format!("name = \"{name}\"\nversion = \"0.1.0\"\n{}\n", rest.trim_end()),
+                None => format!("{}\n", package.trim_end()),
+            },
+        )
         .collect();
     packages.sort();
-    packages.into_iter().fold(head.to_owned(), |lock, package| lock + PACKAGE + &package)
+    packages
+        .into_iter()
+        .fold(head.to_owned(), |lock, package| lock + PACKAGE + &package)
 }
 
 fn write(path: &Path, text: &str) -> Result<(), ToolchainError> {
@@ -113,14 +155,21 @@ mod tests {
         assert_eq!(contract.domain, "mi_prueba");
         let code = std::fs::read_to_string(dir.path().join("src/lib.rs")).unwrap();
         assert!(code.contains("plugin!(MiPrueba,") && !code.contains("{{"));
-        assert!(std::fs::read_to_string(dir.path().join("Cargo.lock")).unwrap().contains("name = \"mi_prueba\"\nversion = \"0.1.0\""));
+        assert!(
+            std::fs::read_to_string(dir.path().join("Cargo.lock"))
+                .unwrap()
+                .contains("name = \"mi_prueba\"\nversion = \"0.1.0\"")
+        );
     }
 
     #[test]
     fn nothing_is_overwritten() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("notes.txt"), "mine").unwrap();
-        assert!(matches!(new(dir.path(), "prueba"), Err(ToolchainError::NotEmpty(_))));
+        assert!(matches!(
+            new(dir.path(), "prueba"),
+            Err(ToolchainError::NotEmpty(_))
+        ));
         let file = dir.path().join("notes.txt");
         assert!(matches!(new(&file, "prueba"), Err(ToolchainError::File { .. })));
     }
@@ -128,8 +177,27 @@ mod tests {
     #[test]
     fn bad_names_are_refused() {
         let dir = tempfile::tempdir().unwrap();
-        for name in ["", "Prueba", "1a", "_a", "a-b", "año", "a b", "../a", "type", "self", "core", "malla_sdk", "rule", "plugin", &"a".repeat(41)] {
-            assert!(matches!(new(dir.path(), name), Err(ToolchainError::BadName { .. })), "{name}");
+        for name in [
+            "",
+            "Prueba",
+            "1a",
+            "_a",
+            "a-b",
+            "año",
+            "a b",
+            "../a",
+            "type",
+            "self",
+            "core",
+            "malla_sdk",
+            "rule",
+            "plugin",
+            &"a".repeat(41),
+        ] {
+            assert!(
+                matches!(new(dir.path(), name), Err(ToolchainError::BadName { .. })),
+                "{name}"
+            );
         }
     }
 }

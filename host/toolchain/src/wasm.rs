@@ -69,12 +69,23 @@ pub fn wasm_toolchain() -> Result<WasmToolchain, NoWasmToolchain> {
         let own_linker = rust.linker();
         let linker = own_linker.is_none().then(|| linker(&rusts)).flatten();
         if own_linker.is_some() || linker.is_some() || with_target.is_some() {
-            return Ok(WasmToolchain { rust: rust.clone(), linker, builds_std: with_target.is_none() });
+            return Ok(WasmToolchain {
+                rust: rust.clone(),
+                linker,
+                builds_std: with_target.is_none(),
+            });
         }
-        tried.push(format!("{}: no linker for Wasm (rust-lld or wasm-ld)", rust.rustc.display()));
+        tried.push(format!(
+            "{}: no linker for Wasm (rust-lld or wasm-ld)",
+            rust.rustc.display()
+        ));
     } else {
         tried.extend(rusts.iter().map(|rust| {
-            format!("{} ({}): neither the target nor the sources of std", rust.rustc.display(), rust.release)
+            format!(
+                "{} ({}): neither the target nor the sources of std",
+                rust.rustc.display(),
+                rust.release
+            )
         }));
     }
     Err(NoWasmToolchain { tried })
@@ -97,7 +108,12 @@ impl WasmToolchain {
     pub(crate) fn cargo(&self) -> Command {
         let mut cargo = Command::new(&self.rust.cargo);
         cargo.env("RUSTC", &self.rust.rustc);
-        for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTC_WORKSPACE_WRAPPER", "CARGO_BUILD_TARGET"] {
+        for name in [
+            "RUSTFLAGS",
+            "CARGO_ENCODED_RUSTFLAGS",
+            "RUSTC_WORKSPACE_WRAPPER",
+            "CARGO_BUILD_TARGET",
+        ] {
             cargo.env_remove(name);
         }
         if let Some(linker) = &self.linker {
@@ -112,20 +128,32 @@ impl WasmToolchain {
 
     /// What `cargo build` needs beyond the target.
     pub(crate) fn arguments(&self) -> &'static [&'static str] {
-        if self.builds_std { &["-Zbuild-std=std,panic_abort"] } else { &[] }
+        if self.builds_std {
+            &["-Zbuild-std=std,panic_abort"]
+        } else {
+            &[]
+        }
     }
 
     /// Where the sources of std lie here, and where they lie for a std that comes compiled.
     pub(crate) fn std_sources(&self) -> Option<(PathBuf, String)> {
         let library = self.rust.source()?;
-        Some((library.parent()?.to_owned(), format!("/rustc/{}", self.rust.commit)))
+        Some((
+            library.parent()?.to_owned(),
+            format!("/rustc/{}", self.rust.commit),
+        ))
     }
 }
 
 impl fmt::Display for WasmToolchain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let how = if self.builds_std { "builds std for" } else { "has" };
-        write!(f, "Rust {} at {} {how} {TARGET}", self.rust.release, self.rust.rustc.display())
+        write!(
+            f,
+            "Rust {} at {} {how} {TARGET}",
+            self.rust.release,
+            self.rust.rustc.display()
+        )
     }
 }
 
@@ -134,22 +162,40 @@ impl Rust {
         let version = output(&rustc, &["-vV"])?;
         output(&cargo, &["--version"])?;
         let field = |name: &str| {
-            let line = version.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+            let line = version
+                .lines()
+                .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
             line.unwrap_or_default().to_owned()
         };
         let release = field("release");
         let mut numbers = release.split('.').map_while(|number| number.parse::<u32>().ok());
         if (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) < OLDEST {
-            return Err(format!("{}: Rust {release} is older than {}.{}", rustc.display(), OLDEST.0, OLDEST.1));
+            return Err(format!(
+                "{}: Rust {release} is older than {}.{}",
+                rustc.display(),
+                OLDEST.0,
+                OLDEST.1
+            ));
         }
         let sysroot = PathBuf::from(output(&rustc, &["--print", "sysroot"])?.trim());
-        Ok(Self { cargo, release, commit: field("commit-hash"), host: field("host"), sysroot, rustc })
+        Ok(Self {
+            cargo,
+            release,
+            commit: field("commit-hash"),
+            host: field("host"),
+            sysroot,
+            rustc,
+        })
     }
 
     fn has_target(&self) -> bool {
         let folder = self.sysroot.join("lib/rustlib").join(TARGET).join("lib");
-        let Ok(files) = folder.read_dir() else { return false };
-        files.flatten().any(|file| file.file_name().to_string_lossy().starts_with("libstd-"))
+        let Ok(files) = folder.read_dir() else {
+            return false;
+        };
+        files
+            .flatten()
+            .any(|file| file.file_name().to_string_lossy().starts_with("libstd-"))
     }
 
     /// The sources of std, which stand beside the crates that they need.
@@ -159,7 +205,11 @@ impl Rust {
     }
 
     fn linker(&self) -> Option<PathBuf> {
-        let lld = self.sysroot.join("lib/rustlib").join(&self.host).join("bin/rust-lld");
+        let lld = self
+            .sysroot
+            .join("lib/rustlib")
+            .join(&self.host)
+            .join("bin/rust-lld");
         lld.is_file().then_some(lld)
     }
 }
@@ -167,8 +217,16 @@ impl Rust {
 /// The linker of any Rust here, else LLVM's.
 fn linker(rusts: &[Rust]) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_else(|| OsString::from("/usr/bin"));
-    let found = |name: &str| std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file());
-    rusts.iter().find_map(Rust::linker).or_else(|| found("wasm-ld")).or_else(|| found("rust-lld"))
+    let found = |name: &str| {
+        std::env::split_paths(&path)
+            .map(|folder| folder.join(name))
+            .find(|file| file.is_file())
+    };
+    rusts
+        .iter()
+        .find_map(Rust::linker)
+        .or_else(|| found("wasm-ld"))
+        .or_else(|| found("rust-lld"))
 }
 
 /// Cargo tells the programs that it runs which cargo and compiler it is.
@@ -185,7 +243,11 @@ fn output(program: &Path, arguments: &[&str]) -> Result<String, String> {
         .map_err(|error| format!("{}: {error}", program.display()))?;
     if !output.status.success() {
         let reason = String::from_utf8_lossy(&output.stderr);
-        return Err(format!("{}: {}", program.display(), reason.lines().next().unwrap_or("it failed")));
+        return Err(format!(
+            "{}: {}",
+            program.display(),
+            reason.lines().next().unwrap_or("it failed")
+        ));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -21,7 +21,9 @@ fn a_new_plugin_builds_and_tests_anywhere() {
     assert_eq!(report.size, component.len());
     assert!(report.size < 100 * 1024, "{} bytes", report.size);
     for path in ["/home/", "/root/", "/usr/", dir.path().to_str().unwrap()] {
-        let found = component.windows(path.len()).any(|bytes| bytes == path.as_bytes());
+        let found = component
+            .windows(path.len())
+            .any(|bytes| bytes == path.as_bytes());
         assert!(!found, "the component names {path}, a folder of this machine");
     }
     let text = inspect(&component).unwrap().to_string();
@@ -39,7 +41,10 @@ fn a_wrong_contract_is_told_before_anything_is_compiled() {
     std::fs::write(&path, yaml.replace("reads: [cliente_id,", "reads: [cliente,")).unwrap();
     let error = build(dir.path()).unwrap_err();
     assert!(matches!(error, ToolchainError::Contract { .. }), "{error}");
-    assert!(error.to_string().contains("line 54") && error.to_string().contains("`cliente`"), "{error}");
+    assert!(
+        error.to_string().contains("line 54") && error.to_string().contains("`cliente`"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -34,13 +34,19 @@ impl Plugin for Ventas {
 
 /// What a valid sale is worth in US dollars, rounded half to even; for any other, the rule that it breaks.
 fn in_usd(sale: Row<'_>) -> Result<Decimal<2>, Rule> {
-    if sale.cliente_id.is_none_or(|cliente_id| cliente_id.trim().is_empty()) {
+    if sale
+        .cliente_id
+        .is_none_or(|cliente_id| cliente_id.trim().is_empty())
+    {
         return Err(Rule::SinClienteId);
     }
     if !sale.monto.is_positive() {
         return Err(Rule::MontoNoPositivo);
     }
-    let rate = sale.moneda.and_then(|moneda| lookups::USD_RATES.get(moneda)).ok_or(Rule::MonedaDesconocida)?;
+    let rate = sale
+        .moneda
+        .and_then(|moneda| lookups::USD_RATES.get(moneda))
+        .ok_or(Rule::MonedaDesconocida)?;
     let usd: Option<Decimal<2>> = sale.monto.mul_rounded(rate);
     usd.filter(|usd| usd.fits(18)).ok_or(Rule::MontoNoPositivo)
 }
@@ -86,7 +92,11 @@ mod tests {
             ("9000000000000000.05", "EUR", "9720000000000000.05"),
         ];
         for (monto, moneda, usd) in cases {
-            let sale = Row { monto: monto.parse().unwrap(), moneda: Some(moneda), ..SALE };
+            let sale = Row {
+                monto: monto.parse().unwrap(),
+                moneda: Some(moneda),
+                ..SALE
+            };
             assert_eq!(in_usd(sale), Ok(usd.parse().unwrap()), "{monto} {moneda}");
         }
     }
@@ -94,13 +104,25 @@ mod tests {
     #[test]
     fn bad_sales_break_a_rule() {
         for cliente_id in [None, Some(""), Some(" \t\u{a0}")] {
-            assert_eq!(in_usd(Row { cliente_id, ..SALE }), Err(Rule::SinClienteId), "{cliente_id:?}");
+            assert_eq!(
+                in_usd(Row { cliente_id, ..SALE }),
+                Err(Rule::SinClienteId),
+                "{cliente_id:?}"
+            );
         }
         for moneda in [None, Some(""), Some("XXX"), Some("eur"), Some("EURO")] {
-            assert_eq!(in_usd(Row { moneda, ..SALE }), Err(Rule::MonedaDesconocida), "{moneda:?}");
+            assert_eq!(
+                in_usd(Row { moneda, ..SALE }),
+                Err(Rule::MonedaDesconocida),
+                "{moneda:?}"
+            );
         }
         for monto in [decimal("0.00"), decimal("-0.01")] {
-            assert_eq!(in_usd(Row { monto, ..SALE }), Err(Rule::MontoNoPositivo), "{monto}");
+            assert_eq!(
+                in_usd(Row { monto, ..SALE }),
+                Err(Rule::MontoNoPositivo),
+                "{monto}"
+            );
         }
     }
 
@@ -108,15 +130,31 @@ mod tests {
     fn a_batch_keeps_its_valid_sales() {
         let run = run_on(&[
             event("t-1"),
-            SourceRow { moneda: Some("???"), ..event("t-2") },
-            SourceRow { monto: decimal("-5"), ..event("t-3") },
-            SourceRow { cliente_id: None, ..event("t-4") },
-            SourceRow { email: None, cantidad: Some(3), ..event("t-5") },
+            SourceRow {
+                moneda: Some("???"),
+                ..event("t-2")
+            },
+            SourceRow {
+                monto: decimal("-5"),
+                ..event("t-3")
+            },
+            SourceRow {
+                cliente_id: None,
+                ..event("t-4")
+            },
+            SourceRow {
+                email: None,
+                cantidad: Some(3),
+                ..event("t-5")
+            },
         ])
         .unwrap();
 
-        let rejected =
-            [(1, Rule::MonedaDesconocida), (2, Rule::MontoNoPositivo), (3, Rule::SinClienteId)];
+        let rejected = [
+            (1, Rule::MonedaDesconocida),
+            (2, Rule::MontoNoPositivo),
+            (3, Rule::SinClienteId),
+        ];
         assert_eq!(run.rejected(), rejected);
         let rows = run.rows();
         let ids: Vec<_> = rows.iter().map(|row| row.transaccion_id).collect();

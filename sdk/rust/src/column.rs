@@ -3,10 +3,10 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use crate::Error;
 use crate::bindings::Batch;
 use crate::kind::{Kind, Type, bit};
 use crate::output::OutputColumn;
-use crate::Error;
 
 /// A column that the step reads: borrowed, typed, `K` being `T` or, where it may hold nulls, `Option<T>`.
 pub struct Column<'a, K: Kind> {
@@ -50,7 +50,12 @@ impl<'a, K: Kind> Column<'a, K> {
     /// Every value in row order.
     #[inline]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = K::Value<'a>> + use<'a, K> {
-        let Self { slice, validity, rows, .. } = *self;
+        let Self {
+            slice,
+            validity,
+            rows,
+            ..
+        } = *self;
         (0..rows).map(move |row| K::cell(slice, validity, row))
     }
 
@@ -109,7 +114,10 @@ impl<K: Kind> Forward<K> {
     #[doc(hidden)]
     #[must_use]
     pub const fn new(index: u32) -> Self {
-        Self { index, kind: PhantomData }
+        Self {
+            index,
+            kind: PhantomData,
+        }
     }
 
     /// The source's column, unseen and unchanged, as a column of the product.
@@ -168,15 +176,26 @@ pub fn read<'a, K: Kind>(
     name: &str,
 ) -> Result<Column<'a, K>, Error> {
     let rows = batch.rows as usize;
-    let buffers = batch.columns.get(place).and_then(|column| K::Type::borrow(column, rows));
+    let buffers = batch
+        .columns
+        .get(place)
+        .and_then(|column| K::Type::borrow(column, rows));
     let Some((slice, validity)) = buffers else {
-        return Err(Error::new([
-            "the host's column `",
-            name,
-            "` is not one of ",
-            K::Type::NAME,
-            ": build the plugin with its contract again",
-        ].concat()));
+        return Err(Error::new(
+            [
+                "the host's column `",
+                name,
+                "` is not one of ",
+                K::Type::NAME,
+                ": build the plugin with its contract again",
+            ]
+            .concat(),
+        ));
     };
-    Ok(Column { slice, validity, rows, token: Forward::new(index) })
+    Ok(Column {
+        slice,
+        validity,
+        rows,
+        token: Forward::new(index),
+    })
 }

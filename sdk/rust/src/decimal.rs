@@ -27,7 +27,10 @@ pub struct Decimal<const SCALE: u8>(i128);
 /// When the text is no decimal number of at most `SCALE` digits after the point. For text from
 /// elsewhere use [`str::parse`].
 #[must_use]
-#[expect(clippy::panic, reason = "for literals: a wrong one is a mistake in the source")]
+#[expect(
+    clippy::panic,
+    reason = "for literals: a wrong one is a mistake in the source"
+)]
 pub const fn decimal<const SCALE: u8>(text: &str) -> Decimal<SCALE> {
     match parse(text, SCALE) {
         Some(unscaled) => Decimal(unscaled),
@@ -125,10 +128,15 @@ impl<const SCALE: u8> Decimal<SCALE> {
             && let (Ok(a), Ok(b), Ok(divisor)) =
                 (i64::try_from(self.0), i64::try_from(by.0), i64::try_from(divisor))
         {
-            return Some(Decimal(i128::from(divide_half_even_i64(a.wrapping_mul(b), divisor))));
+            return Some(Decimal(i128::from(divide_half_even_i64(
+                a.wrapping_mul(b),
+                divisor,
+            ))));
         }
         let product = self.0.checked_mul(by.0)?;
-        divide_half_even(product, divisor).checked_mul(factor).map(Decimal)
+        divide_half_even(product, divisor)
+            .checked_mul(factor)
+            .map(Decimal)
     }
 
     /// The quotient, rounded half to even to the scale that the caller asks for. `None` when dividing
@@ -237,7 +245,11 @@ pub struct ParseDecimalError {
 
 impl fmt::Display for ParseDecimalError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "not a decimal number with at most {} digits after the point", self.scale)
+        write!(
+            f,
+            "not a decimal number with at most {} digits after the point",
+            self.scale
+        )
     }
 }
 
@@ -247,15 +259,27 @@ impl<const SCALE: u8> FromStr for Decimal<SCALE> {
     type Err = ParseDecimalError;
 
     fn from_str(text: &str) -> Result<Self, ParseDecimalError> {
-        parse(text, SCALE).map(Self).ok_or(ParseDecimalError { scale: SCALE })
+        parse(text, SCALE)
+            .map(Self)
+            .ok_or(ParseDecimalError { scale: SCALE })
     }
 }
 
 impl<const SCALE: u8> fmt::Display for Decimal<SCALE> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = format!("{:0width$}", self.0.unsigned_abs(), width = usize::from(SCALE) + 1);
-        let (whole, part) = digits.split_at_checked(digits.len() - usize::from(SCALE)).unwrap_or(("", &digits));
-        let text = if SCALE == 0 { whole.to_owned() } else { format!("{whole}.{part}") };
+        let digits = format!(
+            "{:0width$}",
+            self.0.unsigned_abs(),
+            width = usize::from(SCALE) + 1
+        );
+        let (whole, part) = digits
+            .split_at_checked(digits.len() - usize::from(SCALE))
+            .unwrap_or(("", &digits));
+        let text = if SCALE == 0 {
+            whole.to_owned()
+        } else {
+            format!("{whole}.{part}")
+        };
         f.pad_integral(self.0 >= 0, "", &text)
     }
 }
@@ -272,7 +296,10 @@ macro_rules! operator {
             type Output = Self;
 
             #[inline]
-            #[expect(clippy::expect_used, reason = "as with whole numbers; money must never wrap")]
+            #[expect(
+                clippy::expect_used,
+                reason = "as with whole numbers; money must never wrap"
+            )]
             fn $method(self, other: Self) -> Self {
                 self.$checked(other).expect("decimal overflow")
             }
@@ -312,7 +339,13 @@ mod tests {
 
     #[test]
     fn text_round_trips() {
-        for text in ["0.00", "0.05", "-0.05", "19.99", "-1234567890123456789012345678901234.56"] {
+        for text in [
+            "0.00",
+            "0.05",
+            "-0.05",
+            "19.99",
+            "-1234567890123456789012345678901234.56",
+        ] {
             assert_eq!(text.parse::<Decimal<2>>().unwrap().to_string(), text);
         }
         assert_eq!(decimal::<2>("7").to_string(), "7.00");
@@ -324,11 +357,23 @@ mod tests {
 
     #[test]
     fn halves_go_to_the_even_neighbour() {
-        for (from, to) in [("0.125", "0.12"), ("0.135", "0.14"), ("-0.125", "-0.12"), ("-0.135", "-0.14"), ("0.1251", "0.13")] {
+        for (from, to) in [
+            ("0.125", "0.12"),
+            ("0.135", "0.14"),
+            ("-0.125", "-0.12"),
+            ("-0.135", "-0.14"),
+            ("0.1251", "0.13"),
+        ] {
             assert_eq!(decimal::<4>(from).rescale::<2>(), Some(decimal(to)), "{from}");
         }
-        assert_eq!(decimal::<2>("1.00").div_rounded::<2, 2>(decimal("3.00")), Some(decimal("0.33")));
-        assert_eq!(decimal::<2>("1.00").div_rounded::<2, 2>(decimal("-0.08")), Some(decimal("-12.50")));
+        assert_eq!(
+            decimal::<2>("1.00").div_rounded::<2, 2>(decimal("3.00")),
+            Some(decimal("0.33"))
+        );
+        assert_eq!(
+            decimal::<2>("1.00").div_rounded::<2, 2>(decimal("-0.08")),
+            Some(decimal("-12.50"))
+        );
         assert_eq!(decimal::<2>("1.00").div_rounded::<2, 2>(Decimal::ZERO), None);
     }
 

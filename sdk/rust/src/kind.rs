@@ -55,8 +55,11 @@ pub trait Kind: Sized + 'static {
     const NULLABLE: bool;
 
     #[doc(hidden)]
-    fn cell<'a>(slice: <Self::Type as Type>::Slice<'a>, validity: Option<&'a [u8]>, row: usize)
-    -> Self::Value<'a>;
+    fn cell<'a>(
+        slice: <Self::Type as Type>::Slice<'a>,
+        validity: Option<&'a [u8]>,
+        row: usize,
+    ) -> Self::Value<'a>;
 }
 
 impl<T: Type> Kind for T {
@@ -77,7 +80,9 @@ impl<T: Type> Kind for Option<T> {
 
     #[inline]
     fn cell<'a>(slice: T::Slice<'a>, validity: Option<&'a [u8]>, row: usize) -> Self::Value<'a> {
-        validity.is_none_or(|bits| bit(bits, row)).then(|| T::value(slice, row))
+        validity
+            .is_none_or(|bits| bit(bits, row))
+            .then(|| T::value(slice, row))
     }
 }
 
@@ -154,11 +159,43 @@ macro_rules! primitive {
     };
 }
 
-primitive!(i32, i32, "int", Int32, Int32s, std::convert::identity, std::convert::identity);
-primitive!(i64, i64, "bigint", Int64, Int64s, std::convert::identity, std::convert::identity);
-primitive!(f64, f64, "double", Float64, Float64s, std::convert::identity, std::convert::identity);
+primitive!(
+    i32,
+    i32,
+    "int",
+    Int32,
+    Int32s,
+    std::convert::identity,
+    std::convert::identity
+);
+primitive!(
+    i64,
+    i64,
+    "bigint",
+    Int64,
+    Int64s,
+    std::convert::identity,
+    std::convert::identity
+);
+primitive!(
+    f64,
+    f64,
+    "double",
+    Float64,
+    Float64s,
+    std::convert::identity,
+    std::convert::identity
+);
 primitive!(Date, i32, "date", Date32, Int32s, Date::from_days, Date::days);
-primitive!(Timestamp, i64, "timestamp", TimestampUs, Int64s, Timestamp::from_micros, Timestamp::micros);
+primitive!(
+    Timestamp,
+    i64,
+    "timestamp",
+    TimestampUs,
+    Int64s,
+    Timestamp::from_micros,
+    Timestamp::micros
+);
 
 impl Type for bool {
     type Value<'a> = bool;
@@ -249,7 +286,10 @@ pub struct TextValues {
 
 impl Default for TextValues {
     fn default() -> Self {
-        Self { offsets: vec![0], bytes: Vec::new() }
+        Self {
+            offsets: vec![0],
+            bytes: Vec::new(),
+        }
     }
 }
 
@@ -268,7 +308,13 @@ impl Type for Text {
             return None;
         }
         let text = std::str::from_utf8(&column.bytes).ok()?;
-        Some((TextSlice { offsets: &column.offsets, text }, validity))
+        Some((
+            TextSlice {
+                offsets: &column.offsets,
+                text,
+            },
+            validity,
+        ))
     }
 
     #[inline]
@@ -283,17 +329,26 @@ impl Type for Text {
     fn with_capacity(rows: usize) -> TextValues {
         let mut offsets = Vec::with_capacity(rows + 1);
         offsets.push(0);
-        TextValues { offsets, bytes: Vec::new() }
+        TextValues {
+            offsets,
+            bytes: Vec::new(),
+        }
     }
 
     #[inline]
     fn push(values: &mut TextValues, _len: usize, value: Self::Value<'_>) {
         values.bytes.extend_from_slice(value.as_bytes());
         // Two gigabytes of text do not fit in a sandbox; the host would refuse the column.
-        values.offsets.push(i32::try_from(values.bytes.len()).unwrap_or(i32::MAX));
+        values
+            .offsets
+            .push(i32::try_from(values.bytes.len()).unwrap_or(i32::MAX));
     }
 
     fn finish(values: TextValues, validity: Option<Vec<u8>>) -> wire::Column {
-        wire::Column::Utf8(wire::Texts { offsets: values.offsets, bytes: values.bytes, validity })
+        wire::Column::Utf8(wire::Texts {
+            offsets: values.offsets,
+            bytes: values.bytes,
+            validity,
+        })
     }
 }

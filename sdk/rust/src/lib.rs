@@ -1,4 +1,111 @@
 //! Write a Malla plugin step as plain Rust over columns.
+//!
+//! [`plugin!`] reads the plugin's `contract.yaml` when the plugin is compiled, and makes a module for each step of it. The
+//! author implements one function a step:
+//!
+//! ```
+//! use articulos::{Input, Output, Row, Rule};
+//! use malla_sdk::{Decimal, Error, Rows, decimal};
+//!
+//! malla_sdk::plugin!(Tienda, "tests/tienda.yaml");
+//!
+//! struct Tienda;
+//!
+//! impl Plugin for Tienda {
+//!     fn articulos(input: &Input<'_>, rows: &mut Rows<Rule>) -> Result<Output, Error> {
+//!         Ok(Output {
+//!             // Computed, one value for every row; rows with an error are rejected by that rule.
+//!             neto: rows.accept(input.rows().map(neto)).collect(),
+//!             // Computed from one column.
+//!             nota: input.nota.iter().map(|nota| nota.map(str::to_uppercase)).collect(),
+//!             // Forwarded: moved by the host. The contract does not let this step read `email`, and it does not.
+//!             email: input.email.forward(),
+//!             // Nullable in the source, required in the product: rows without it were rejected.
+//!             tipo: input.r#type.forward_non_null(),
+//!             id: input.id.forward(),
+//!             cantidad: input.cantidad.forward(),
+//!             puntos: input.puntos.forward(),
+//!             peso: input.peso.forward(),
+//!             precio: input.precio.forward(),
+//!             descuento: input.descuento.forward(),
+//!             activo: input.activo.forward(),
+//!             oferta: input.oferta.forward(),
+//!             dia: input.dia.forward(),
+//!             timestamp: input.timestamp.forward(),
+//!         })
+//!     }
+//! }
+//!
+//! fn neto(articulo: Row<'_>) -> Result<Decimal<2>, Rule> {
+//!     let tax = articulo.r#type.and_then(|tipo| lookups::IMPUESTOS.get(tipo)).ok_or(Rule::SinTipo)?;
+//!     let with_tax: Option<Decimal<2>> = articulo.precio.mul_rounded(decimal::<3>("1") + tax);
+//!     with_tax.ok_or(Rule::SinPrecio)
+//! }
+//!
+//! fn main() {
+//!     // Tests run a step natively on plain values, and see what the host would.
+//!     use articulos::{SourceRow, run_on};
+//!     let libro = SourceRow { precio: decimal("10.00"), r#type: Some("reducido"), ..SourceRow::default() };
+//!     let run = run_on(&[libro, SourceRow { r#type: None, ..libro }]).unwrap();
+//!     assert_eq!(run.rows()[0].neto, decimal("11.00"));
+//!     assert_eq!(run.rejected(), [(1, Rule::SinTipo)]);
+//! }
+//! ```
+//!
+//! # What the macro makes
+//!
+//! For each step of the contract, a module of its name:
+//!
+//! | item | what it is |
+//! |---|---|
+//! | `Input<'_>` | The source, a field for each column: [`Column`] if the step reads it, else [`Forward`]. |
+//! | `Row<'_>` | The columns read, of one row: `input.rows()`. |
+//! | `Output` | The product, a field for each column: [`OutputColumn`]. |
+//! | `Rule` | The rules by which the step may reject a row. |
+//! | `SourceRow`, `ProductRow`, `run_on`, `run_at` | For tests; see [`testing`]. |
+//!
+//! And once, the trait `Plugin` with a method for each step, a module `lookups` with the contract's constant tables
+//! ([`Lookup`]), and the component's export.
+//!
+//! # What does not compile
+//!
+//! Reading a column that the contract does not let the step read:
+//!
+//! ```compile_fail,E0599
+//! # use articulos::{Input, Output, Rule};
+//! # malla_sdk::plugin!(Tienda, "tests/tienda.yaml");
+//! # struct Tienda;
+//! # impl Plugin for Tienda {
+//! fn articulos(input: &Input<'_>, rows: &mut malla_sdk::Rows<Rule>) -> Result<Output, malla_sdk::Error> {
+//!     let first = input.email.get(0);
+//! #   unimplemented!()
+//! }
+//! # }
+//! # fn main() {}
+//! ```
+//!
+//! Forwarding a column to one of another type, or a nullable one to a required one:
+//!
+//! ```compile_fail,E0277
+//! # use articulos::{Input, Output, Rule};
+//! # malla_sdk::plugin!(Tienda, "tests/tienda.yaml");
+//! # struct Tienda;
+//! # impl Plugin for Tienda {
+//! # fn articulos(input: &Input<'_>, rows: &mut malla_sdk::Rows<Rule>) -> Result<Output, malla_sdk::Error> {
+//! let id: malla_sdk::OutputColumn<malla_sdk::Text> = input.nota.forward();
+//! #   unimplemented!()
+//! # }
+//! # }
+//! # fn main() {}
+//! ```
+//!
+//! A product column left out, a rule that the contract does not have, a value of another scale, and a mistake in the
+//! contract, which the compiler then shows with its line and field.
+//!
+//! # A step is a pure function
+//!
+//! It has no clock (`input.event_time()` is the batch's), no randomness, no files and no network; nothing survives a
+//! batch. One thing is in reach of it: [`log`]. A panic ends the batch with its message and place in the host's error.
 
 #[doc(hidden)]
 pub mod bindings;

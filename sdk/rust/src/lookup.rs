@@ -34,6 +34,8 @@ impl<const SCALE: u8> Lookup<SCALE> {
 
 impl<const SCALE: u8> fmt::Debug for Lookup<SCALE> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.keys.iter().map(|key| (key, self.get(key)))).finish()
+        f.debug_map()
+            .entries(self.keys.iter().map(|key| (key, self.get(key))))
+            .finish()
     }
 }

@@ -26,7 +26,10 @@ pub(crate) enum Content {
 
 impl<K: Kind> OutputColumn<K> {
     pub(crate) fn forwarded(index: u32) -> Self {
-        Self { content: Content::Forward(index), kind: PhantomData }
+        Self {
+            content: Content::Forward(index),
+            kind: PhantomData,
+        }
     }
 
     pub(crate) fn into_content(self) -> Content {
@@ -36,7 +39,10 @@ impl<K: Kind> OutputColumn<K> {
 
 impl<T: Type> From<OutputColumn<T>> for OutputColumn<Option<T>> {
     fn from(column: OutputColumn<T>) -> Self {
-        Self { content: column.content, kind: PhantomData }
+        Self {
+            content: column.content,
+            kind: PhantomData,
+        }
     }
 }
 
@@ -64,7 +70,11 @@ impl<K: Kind> Builder<K> {
     /// Room for as many rows.
     #[must_use]
     pub fn with_capacity(rows: usize) -> Self {
-        Self { values: K::Type::with_capacity(rows), validity: None, rows: 0 }
+        Self {
+            values: K::Type::with_capacity(rows),
+            validity: None,
+            rows: 0,
+        }
     }
 
     /// Appends a value.
@@ -92,7 +102,13 @@ impl<K: Kind> Builder<K> {
     #[must_use]
     pub fn finish(self) -> OutputColumn<K> {
         let column = K::Type::finish(self.values, self.validity);
-        OutputColumn { content: Content::Computed { column, rows: self.rows }, kind: PhantomData }
+        OutputColumn {
+            content: Content::Computed {
+                column,
+                rows: self.rows,
+            },
+            kind: PhantomData,
+        }
     }
 
     #[inline]
@@ -127,7 +143,10 @@ impl<K: Kind> Default for Builder<K> {
 
 impl<K: Kind> fmt::Debug for Builder<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder").field("values", &self.values).field("validity", &self.validity).finish()
+        f.debug_struct("Builder")
+            .field("values", &self.values)
+            .field("validity", &self.validity)
+            .finish()
     }
 }
 

@@ -42,7 +42,12 @@ impl<R: Rule> Rows<R> {
     /// All rows of a batch.
     #[must_use]
     pub fn new(rows: usize) -> Self {
-        Self { rows, selection: Selection::All, rejected: Vec::new(), refused: None }
+        Self {
+            rows,
+            selection: Selection::All,
+            rejected: Vec::new(),
+            refused: None,
+        }
     }
 
     /// Sends a row to quarantine. It leaves the product by itself. The first rule to refuse a row is the
@@ -62,7 +67,11 @@ impl<R: Rule> Rows<R> {
         if let Some(byte) = refused.get_mut(row / 8) {
             *byte |= 1 << (row % 8);
         }
-        self.rejected.push(Rejected { row, rule, message: message.into() });
+        self.rejected.push(Rejected {
+            row,
+            rule,
+            message: message.into(),
+        });
     }
 
     /// Passes on the values of the rows that are well, and rejects the others; those get a default value,

@@ -3,7 +3,7 @@
 use crate::bindings::malla::plugin::types as wire;
 use crate::kind::Kind;
 use crate::output::{Content, OutputColumn};
-use crate::rows::{Rule, Rows};
+use crate::rows::{Rows, Rule};
 use crate::{Error, log};
 
 /// One step of a contract with the plugin's function for it. `malla_sdk::plugin!` implements it.
@@ -57,13 +57,21 @@ pub fn run<S: Step>(batch: &wire::Batch) -> Result<wire::Output, Error> {
     let input = S::input(batch)?;
     let mut rows = Rows::new(batch.rows as usize);
     let output = S::call(&input, &mut rows)?;
-    let mut columns = Columns { computed: rows.computed(), columns: Vec::new(), error: None };
+    let mut columns = Columns {
+        computed: rows.computed(),
+        columns: Vec::new(),
+        error: None,
+    };
     S::columns(output, &mut columns);
     match columns.error {
         Some(error) => Err(error),
         None => {
             let (rows, rejected) = rows.finish();
-            Ok(wire::Output { rows, columns: columns.columns, rejected })
+            Ok(wire::Output {
+                rows,
+                columns: columns.columns,
+                rejected,
+            })
         }
     }
 }

@@ -53,10 +53,22 @@ impl<S: Testable> Run<S> {
     /// What the step says, and what the host would say of an output that breaks the contract.
     pub fn new(event_time: i64, rows: &[S::SourceRow<'_>]) -> Result<Self, Error> {
         let source = S::source(rows);
-        let columns = S::READS.iter().filter_map(|index| source.get(*index).cloned()).collect();
-        let batch = wire::Batch { rows: u32::try_from(rows.len())?, event_time, columns };
+        let columns = S::READS
+            .iter()
+            .filter_map(|index| source.get(*index).cloned())
+            .collect();
+        let batch = wire::Batch {
+            rows: u32::try_from(rows.len())?,
+            event_time,
+            columns,
+        };
         let output = step::run::<S>(&batch)?;
-        let run = Self { rows: rows.len(), source, output, step: std::marker::PhantomData };
+        let run = Self {
+            rows: rows.len(),
+            source,
+            output,
+            step: std::marker::PhantomData,
+        };
         run.try_rows()?;
         Ok(run)
     }
@@ -72,13 +84,19 @@ impl<S: Testable> Run<S> {
     pub fn rejected(&self) -> Vec<(usize, S::Rule)> {
         let rule = |name: &str| S::Rule::ALL.iter().copied().find(|rule| rule.name() == name);
         let rejected = self.output.rejected.iter();
-        rejected.filter_map(|rejected| Some((rejected.row as usize, rule(&rejected.rule)?))).collect()
+        rejected
+            .filter_map(|rejected| Some((rejected.row as usize, rule(&rejected.rule)?)))
+            .collect()
     }
 
     /// The words of each rejection, in the order of [`rejected`](Self::rejected).
     #[must_use]
     pub fn messages(&self) -> Vec<&str> {
-        self.output.rejected.iter().map(|rejected| rejected.message.as_str()).collect()
+        self.output
+            .rejected
+            .iter()
+            .map(|rejected| rejected.message.as_str())
+            .collect()
     }
 
     fn try_rows(&self) -> Result<Vec<S::ProductRow<'_>>, Error> {
@@ -88,16 +106,29 @@ impl<S: Testable> Run<S> {
                 let kept = (0..self.rows).filter(|row| bit(bits, *row)).map(|row| (row, row));
                 (self.rows, kept.collect())
             }
-            wire::Rows::Take(taken) => {
-                (taken.len(), taken.iter().enumerate().map(|(place, row)| (*row as usize, place)).collect())
-            }
+            wire::Rows::Take(taken) => (
+                taken.len(),
+                taken
+                    .iter()
+                    .enumerate()
+                    .map(|(place, row)| (*row as usize, place))
+                    .collect(),
+            ),
         };
         let mut products = Vec::with_capacity(rows.len());
         for (source_row, computed_row) in rows {
             if source_row >= self.rows {
-                return Err(Error::new(format!("row {source_row} is taken, and the batch has {} rows", self.rows)));
+                return Err(Error::new(format!(
+                    "row {source_row} is taken, and the batch has {} rows",
+                    self.rows
+                )));
             }
-            if self.output.rejected.iter().any(|rejected| rejected.row as usize == source_row) {
+            if self
+                .output
+                .rejected
+                .iter()
+                .any(|rejected| rejected.row as usize == source_row)
+            {
                 return Err(Error::new(format!("row {source_row} is taken and rejected")));
             }
             products.push(S::product(&Cells {
@@ -121,14 +152,21 @@ impl<'a> Cells<'a> {
     /// A null in a required column, and a number that is too large for its column.
     pub fn value<K: Kind>(&self, place: usize, name: &str) -> Result<K::Value<'a>, Error> {
         let (column, rows, row) = match self.columns.get(place) {
-            Some(wire::OutputColumn::Forward(index)) => {
-                (self.source.get(*index as usize), self.source_rows, self.source_row)
+            Some(wire::OutputColumn::Forward(index)) => (
+                self.source.get(*index as usize),
+                self.source_rows,
+                self.source_row,
+            ),
+            Some(wire::OutputColumn::Computed(column)) => {
+                (Some(column), self.computed_rows, self.computed_row)
             }
-            Some(wire::OutputColumn::Computed(column)) => (Some(column), self.computed_rows, self.computed_row),
             None => (None, 0, 0),
         };
         let Some((slice, validity)) = column.and_then(|column| K::Type::borrow(column, rows)) else {
-            return Err(Error::new(format!("column `{name}` is not one of {}", K::Type::NAME)));
+            return Err(Error::new(format!(
+                "column `{name}` is not one of {}",
+                K::Type::NAME
+            )));
         };
         let valid = validity.is_none_or(|bits| bit(bits, row));
         if !valid && !K::NULLABLE {
@@ -138,7 +176,10 @@ impl<'a> Cells<'a> {
             )));
         }
         if valid && !K::Type::holds(K::Type::value(slice, row)) {
-            return Err(Error::new(format!("column `{name}` has too many digits in row {}", self.source_row)));
+            return Err(Error::new(format!(
+                "column `{name}` has too many digits in row {}",
+                self.source_row
+            )));
         }
         Ok(K::cell(slice, validity, row))
     }

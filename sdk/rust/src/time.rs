@@ -92,7 +92,11 @@ impl Timestamp {
         let mut day = day.splitn(3, '-').map(str::parse::<u32>);
         let mut time = time.splitn(3, ':').map(str::parse::<u32>);
         let next = |parts: &mut dyn Iterator<Item = Result<u32, _>>| parts.next()?.ok();
-        let date = Date::from_ymd(i32::try_from(next(&mut day)?).ok()?, next(&mut day)?, next(&mut day)?)?;
+        let date = Date::from_ymd(
+            i32::try_from(next(&mut day)?).ok()?,
+            next(&mut day)?,
+            next(&mut day)?,
+        )?;
         let (hour, minute, second) = (next(&mut time)?, next(&mut time)?, next(&mut time)?);
         let micros: u32 = format!("{part:0<6}").parse().ok()?;
         if hour > 23 || minute > 59 || second > 59 || micros > 999_999 {
@@ -116,7 +120,11 @@ impl fmt::Display for Timestamp {
         let of_day = self.0.rem_euclid(MICROS_PER_DAY);
         let (seconds, micros) = (of_day / 1_000_000, of_day % 1_000_000);
         let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
-        write!(f, "{}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z", self.date())
+        write!(
+            f,
+            "{}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z",
+            self.date()
+        )
     }
 }
 
@@ -140,7 +148,12 @@ mod tests {
 
     #[test]
     fn days_have_names() {
-        for (days, text) in [(0, "1970-01-01"), (-1, "1969-12-31"), (20_778, "2026-11-21"), (11_016, "2000-02-29")] {
+        for (days, text) in [
+            (0, "1970-01-01"),
+            (-1, "1969-12-31"),
+            (20_778, "2026-11-21"),
+            (11_016, "2000-02-29"),
+        ] {
             assert_eq!(Date::from_days(days).to_string(), text);
         }
         assert_eq!(Date::from_ymd(2026, 2, 29), None);
@@ -153,7 +166,12 @@ mod tests {
         assert_eq!(moment.date(), Date::from_ymd(2026, 11, 21).unwrap());
         assert_eq!(moment.to_string(), "2026-11-21T23:59:59.999999Z");
         assert_eq!(Timestamp::from_micros(-1).date().to_string(), "1969-12-31");
-        for text in ["2026-11-21", "2026-11-21T24:00:00Z", "2026-02-30T00:00:00Z", "2026-11-21T10:00:00"] {
+        for text in [
+            "2026-11-21",
+            "2026-11-21T24:00:00Z",
+            "2026-02-30T00:00:00Z",
+            "2026-11-21T10:00:00",
+        ] {
             assert_eq!(Timestamp::from_utc(text), None, "{text}");
         }
     }

@@ -19,7 +19,9 @@ use syn::{Ident, LitStr, Token, parse_macro_input};
 #[proc_macro]
 pub fn plugin(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     let arguments = parse_macro_input!(input as Arguments);
-    expand(&arguments).unwrap_or_else(syn::Error::into_compile_error).into()
+    expand(&arguments)
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
 }
 
 /// `Ventas, "contract.yaml"`
@@ -41,12 +43,18 @@ impl Parse for Arguments {
 fn expand(arguments: &Arguments) -> syn::Result<TokenStream> {
     let file = arguments.contract.value();
     let fail = |message: String| syn::Error::new(arguments.contract.span(), message);
-    let root = std::env::var("CARGO_MANIFEST_DIR").map_err(|_| fail("build plugins with cargo".to_owned()))?;
-    let text = std::fs::read_to_string(Path::new(&root).join(&file))
-        .map_err(|error| fail(format!("cannot read `{file}`, which is sought beside Cargo.toml: {error}")))?;
+    let root =
+        std::env::var("CARGO_MANIFEST_DIR").map_err(|_| fail("build plugins with cargo".to_owned()))?;
+    let text = std::fs::read_to_string(Path::new(&root).join(&file)).map_err(|error| {
+        fail(format!(
+            "cannot read `{file}`, which is sought beside Cargo.toml: {error}"
+        ))
+    })?;
     let contract = Contract::parse(&text).map_err(|errors| {
         let mut problems = errors.iter().map(|problem| fail(format!("{file}: {problem}")));
-        let mut all = problems.next().unwrap_or_else(|| fail(format!("{file}: {errors}")));
+        let mut all = problems
+            .next()
+            .unwrap_or_else(|| fail(format!("{file}: {errors}")));
         all.extend(problems);
         all
     })?;
@@ -64,7 +72,10 @@ fn generate(plugin: &Ident, file: &str, contract: &Contract) -> Result<TokenStre
         methods.push(step.method());
         arms.push(step.arm());
     }
-    let about = format!("The steps of `{}`, version {}, as `{file}` has them.", contract.id, contract.version);
+    let about = format!(
+        "The steps of `{}`, version {}, as `{file}` has them.",
+        contract.id, contract.version
+    );
     Ok(quote! {
         #lookups
         #(#modules)*

@@ -14,7 +14,11 @@ pub(crate) fn module(contract: &Contract) -> Result<TokenStream, Unfit> {
     if contract.lookups.is_empty() {
         return Ok(TokenStream::new());
     }
-    let tables = contract.lookups.iter().map(table).collect::<Result<Vec<_>, _>>()?;
+    let tables = contract
+        .lookups
+        .iter()
+        .map(table)
+        .collect::<Result<Vec<_>, _>>()?;
     Ok(quote! {
         /// The constant tables of the contract.
         #[allow(dead_code, reason = "a plugin need not use everything that its contract gives")]
@@ -29,7 +33,11 @@ fn table(lookup: &Lookup) -> Result<TokenStream, Unfit> {
     let scale = lookup.scale;
     let about = format!(" `{}`: {} entries.", lookup.name, lookup.entries.len());
     let keys = lookup.entries.iter().map(|entry| entry.key.as_str());
-    let find = if lookup.entries.len() <= SMALL { in_place(lookup) } else { by_search(lookup) };
+    let find = if lookup.entries.len() <= SMALL {
+        in_place(lookup)
+    } else {
+        by_search(lookup)
+    };
     Ok(quote! {
         #[doc = #about]
         pub const #name: ::malla_sdk::Lookup<#scale> = {

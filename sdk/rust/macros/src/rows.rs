@@ -8,7 +8,11 @@ use crate::types::Field;
 /// The struct, and its type with the lifetime `'a` where it borrows texts.
 pub(crate) fn plain_row(name: &str, about: &str, fields: &[Field]) -> (TokenStream, TokenStream) {
     let name = format_ident!("{name}");
-    let generics = if fields.iter().any(Field::is_text) { quote!(<'a>) } else { quote!() };
+    let generics = if fields.iter().any(Field::is_text) {
+        quote!(<'a>)
+    } else {
+        quote!()
+    };
     let columns = fields.iter().map(|field| {
         let (ident, value, doc) = (&field.ident, field.value(), field.doc());
         quote!(#[doc = #doc] pub #ident: #value)

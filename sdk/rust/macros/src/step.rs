@@ -23,9 +23,18 @@ pub(crate) struct Parts<'a> {
 
 impl<'a> Parts<'a> {
     pub(crate) fn of(contract: &'a Contract, step: &'a Step) -> Result<Self, Unfit> {
-        let source = contract.source(&step.source).ok_or(Unfit::new(&step.source, "is no source"))?;
-        let product = contract.product(&step.product).ok_or(Unfit::new(&step.product, "is no product"))?;
-        let place = |name: &String| source.table.index_of(name).ok_or(Unfit::new(name, "is no column"));
+        let source = contract
+            .source(&step.source)
+            .ok_or(Unfit::new(&step.source, "is no source"))?;
+        let product = contract
+            .product(&step.product)
+            .ok_or(Unfit::new(&step.product, "is no product"))?;
+        let place = |name: &String| {
+            source
+                .table
+                .index_of(name)
+                .ok_or(Unfit::new(name, "is no column"))
+        };
         let mut rules: Vec<(Ident, &str)> = Vec::new();
         for rule in &step.rules {
             let ident = variant(rule)?;
@@ -37,9 +46,19 @@ impl<'a> Parts<'a> {
         Ok(Self {
             ident: identifier(&step.name)?,
             step,
-            source: source.table.columns.iter().map(Field::of).collect::<Result<_, _>>()?,
+            source: source
+                .table
+                .columns
+                .iter()
+                .map(Field::of)
+                .collect::<Result<_, _>>()?,
             reads: step.reads.iter().map(place).collect::<Result<_, _>>()?,
-            product: product.table.columns.iter().map(Field::of).collect::<Result<_, _>>()?,
+            product: product
+                .table
+                .columns
+                .iter()
+                .map(Field::of)
+                .collect::<Result<_, _>>()?,
             rules,
         })
     }
@@ -75,7 +94,10 @@ impl<'a> Parts<'a> {
     /// The step's types.
     pub(crate) fn module(&self, plugin: &Ident) -> TokenStream {
         let ident = &self.ident;
-        let about = format!(" Step `{}`: source `{}` to product `{}`.", self.step.name, self.step.source, self.step.product);
+        let about = format!(
+            " Step `{}`: source `{}` to product `{}`.",
+            self.step.name, self.step.source, self.step.product
+        );
         let (input, output, rule) = (self.input(), self.output(), self.rule());
         let (glue, testing) = (self.glue(plugin), self.testing());
         quote! {
@@ -92,7 +114,10 @@ impl<'a> Parts<'a> {
     }
 
     fn read_fields(&self) -> Vec<Field> {
-        self.reads.iter().filter_map(|place| self.source.get(*place).cloned()).collect()
+        self.reads
+            .iter()
+            .filter_map(|place| self.source.get(*place).cloned())
+            .collect()
     }
 
     fn input(&self) -> TokenStream {
@@ -102,7 +127,10 @@ impl<'a> Parts<'a> {
                 let doc = field.doc();
                 quote!(#[doc = #doc] pub #ident: ::malla_sdk::Column<'a, #kind>)
             } else {
-                let doc = format!("{} Not among the step's `reads`: to be forwarded only.", field.doc());
+                let doc = format!(
+                    "{} Not among the step's `reads`: to be forwarded only.",
+                    field.doc()
+                );
                 quote!(#[doc = #doc] pub #ident: ::malla_sdk::Forward<#kind>)
             }
         });
@@ -169,7 +197,10 @@ impl<'a> Parts<'a> {
             quote!(#[doc = #doc] #ident)
         });
         let all = self.rules.iter().map(|(ident, _)| ident);
-        let names = self.rules.iter().map(|(ident, name)| quote!(Self::#ident => #name));
+        let names = self
+            .rules
+            .iter()
+            .map(|(ident, name)| quote!(Self::#ident => #name));
         quote! {
             /// The rules by which the step may reject a row.
             #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -253,7 +284,11 @@ impl<'a> Parts<'a> {
             let (ident, kind, name) = (&field.ident, field.kind(), &field.column.name);
             quote!(#ident: cells.value::<#kind>(#place, #name)?)
         });
-        let source_elided = if self.source.iter().any(Field::is_text) { quote!(SourceRow<'_>) } else { quote!(SourceRow) };
+        let source_elided = if self.source.iter().any(Field::is_text) {
+            quote!(SourceRow<'_>)
+        } else {
+            quote!(SourceRow)
+        };
         let quiet = quote!(#[cfg(not(target_arch = "wasm32"))]);
         quote! {
             #quiet

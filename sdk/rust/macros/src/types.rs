@@ -16,7 +16,10 @@ pub(crate) struct Unfit {
 
 impl Unfit {
     pub(crate) fn new(name: &str, why: &'static str) -> Self {
-        Self { name: name.to_owned(), why }
+        Self {
+            name: name.to_owned(),
+            why,
+        }
     }
 }
 
@@ -50,7 +53,10 @@ pub(crate) struct Field {
 
 impl Field {
     pub(crate) fn of(column: &Column) -> Result<Self, Unfit> {
-        Ok(Self { ident: identifier(&column.name)?, column: column.clone() })
+        Ok(Self {
+            ident: identifier(&column.name)?,
+            column: column.clone(),
+        })
     }
 
     /// The marker type: `Text`, or `Option<Text>` where nulls are allowed.
@@ -95,6 +101,10 @@ impl Field {
     }
 
     fn optional(&self, inner: TokenStream) -> TokenStream {
-        if self.column.required { inner } else { quote!(::core::option::Option<#inner>) }
+        if self.column.required {
+            inner
+        } else {
+            quote!(::core::option::Option<#inner>)
+        }
     }
 }
