@@ -1,14 +1,28 @@
 //! Writes events into the segments of a source.
 
 use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::domain::PARTITIONS;
+use crate::event::Stream;
 use crate::{Dirt, SimulateError};
 
+/// Bytes that are gathered before they are appended to a segment in one write.
+const CHUNK: usize = 1 << 20;
+
 /// Writes the events of one domain's source.
+///
+/// A hidden file in the root counts the events of each seed, so that a second call goes on where the first one ended and never
+/// repeats an id. The same seed, time and calls give the same bytes in an empty folder.
 #[derive(Debug)]
 pub struct Simulator {
     seed: u64,
+    domain: String,
+    now: i64,
+    segment_bytes: u64,
 }
 
 /// What was written.
@@ -47,30 +61,191 @@ impl Simulator {
     /// # Errors
     /// When the domain has no events.
     pub fn new(seed: u64, domain: &str) -> Result<Self, SimulateError> {
-        if Self::DOMAINS.contains(&domain) {
-            return Ok(Self { seed });
+        if !Self::DOMAINS.contains(&domain) {
+            let known = Self::DOMAINS.join(", ");
+            return Err(SimulateError::UnknownDomain {
+                domain: domain.to_owned(),
+                known,
+            });
         }
-        Err(SimulateError::UnknownDomain {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = i64::try_from(now.as_micros()).unwrap_or_default();
+        Ok(Self {
+            seed,
             domain: domain.to_owned(),
-            known: Self::DOMAINS.join(", "),
+            now,
+            segment_bytes: 32 << 20,
         })
     }
 
     /// When the newest events happen: Unix time in microseconds. Default: now. Set it for the same bytes every time.
     #[must_use]
-    pub fn with_now(self, _unix_micros: i64) -> Self {
-        self
+    pub fn with_now(self, unix_micros: i64) -> Self {
+        Self {
+            now: unix_micros,
+            ..self
+        }
+    }
+
+    /// Size at which a segment is full. Default 32 MiB. The last chunk of lines, up to 1 MiB, may go beyond it.
+    #[must_use]
+    pub fn with_segment_bytes(self, segment_bytes: u64) -> Self {
+        Self {
+            segment_bytes,
+            ..self
+        }
     }
 
     /// Writes exactly `events` lines below `root`, after those that earlier calls with the same seed wrote there.
     ///
     /// # Errors
     /// When the folder cannot be written.
-    pub fn write(&mut self, root: &Path, _events: u64) -> Result<Report, SimulateError> {
-        let _ = self.seed;
-        Ok(Report {
+    pub fn write(&mut self, root: &Path, events: u64) -> Result<Report, SimulateError> {
+        fs::create_dir_all(root).map_err(io_error("create", root))?;
+        let first = self.reserve(root, events)?;
+        let mut partitions = (0..PARTITIONS)
+            .map(|number| Partition::open(root, number, &self.domain, self.segment_bytes))
+            .collect::<Result<Vec<_>, _>>()?;
+        let stream = Stream::new(self.seed, self.now);
+        let mut report = Report {
             root: root.to_owned(),
             ..Report::default()
+        };
+        let mut line = Vec::with_capacity(512);
+        for index in first..first.saturating_add(events) {
+            line.clear();
+            let placed = stream.write(index, &mut line);
+            if let Some(dirt) = placed.dirt {
+                *report.dirt.entry(dirt).or_default() += 1;
+            }
+            if let Some(partition) = usize::try_from(placed.partition)
+                .ok()
+                .and_then(|at| partitions.get_mut(at))
+            {
+                partition.push(&line)?;
+            }
+        }
+        for mut partition in partitions {
+            partition.flush()?;
+            report.bytes += partition.bytes;
+            report.lines.insert(partition.name, partition.lines);
+        }
+        Ok(report)
+    }
+
+    /// Number of the next event. The numbers of this call count as used before the first line is written, so that a call that was
+    /// cut short leaves a gap and no duplicates.
+    fn reserve(&self, root: &Path, events: u64) -> Result<u64, SimulateError> {
+        let path = root.join(format!(".simulated-{}-{}", self.domain, self.seed));
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(io_error("open", &path))?;
+        file.lock().map_err(io_error("lock", &path))?;
+        let mut text = String::new();
+        file.read_to_string(&mut text).map_err(io_error("read", &path))?;
+        let first: u64 = match text.trim() {
+            "" => 0,
+            number => number
+                .parse()
+                .map_err(|_| SimulateError::Counter { path: path.clone() })?,
+        };
+        let mut write = || -> io::Result<()> {
+            file.set_len(0)?;
+            file.seek(SeekFrom::Start(0))?;
+            writeln!(file, "{}", first.saturating_add(events))
+        };
+        write().map_err(io_error("write", &path))?;
+        Ok(first)
+    }
+}
+
+/// One partition's folder and the segment that is being filled.
+#[derive(Debug)]
+struct Partition {
+    name: String,
+    folder: PathBuf,
+    domain: String,
+    segment_bytes: u64,
+    /// Number of the segment, from 1.
+    segment: u64,
+    buffer: Vec<u8>,
+    lines: u64,
+    bytes: u64,
+}
+
+impl Partition {
+    fn open(root: &Path, number: u64, domain: &str, segment_bytes: u64) -> Result<Self, SimulateError> {
+        let name = format!("p{number}");
+        let folder = root.join(&name);
+        fs::create_dir_all(&folder).map_err(io_error("create", &folder))?;
+        let mut segment = 1;
+        for entry in fs::read_dir(&folder).map_err(io_error("list", &folder))? {
+            let entry = entry.map_err(io_error("list", &folder))?;
+            segment = segment.max(segment_number(&entry.file_name().to_string_lossy(), domain));
+        }
+        let domain = domain.to_owned();
+        Ok(Self {
+            name,
+            folder,
+            domain,
+            segment_bytes,
+            segment,
+            buffer: Vec::new(),
+            lines: 0,
+            bytes: 0,
         })
     }
+
+    fn push(&mut self, line: &[u8]) -> Result<(), SimulateError> {
+        self.buffer.extend_from_slice(line);
+        self.lines += 1;
+        if self.buffer.len() >= CHUNK.min(usize::try_from(self.segment_bytes).unwrap_or(CHUNK)) {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Appends whole lines in one write, to the next segment when this one is full.
+    fn flush(&mut self) -> Result<(), SimulateError> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let mut path = self.path();
+        if fs::metadata(&path).is_ok_and(|metadata| metadata.len() >= self.segment_bytes) {
+            self.segment += 1;
+            path = self.path();
+        }
+        let append = |path: &Path, bytes: &[u8]| -> io::Result<()> {
+            let mut file: File = OpenOptions::new().append(true).create(true).open(path)?;
+            file.write_all(bytes)
+        };
+        append(&path, &self.buffer).map_err(io_error("append to", &path))?;
+        self.bytes += u64::try_from(self.buffer.len()).unwrap_or(u64::MAX);
+        self.buffer.clear();
+        Ok(())
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder
+            .join(format!("{}-{:06}.jsonl", self.domain, self.segment))
+    }
+}
+
+/// The number of the segment to go on with, as far as a file name says; one that was rotated or compressed is over.
+fn segment_number(name: &str, domain: &str) -> u64 {
+    let number = |name: &str| name.strip_prefix(domain)?.strip_prefix('-')?.parse::<u64>().ok();
+    match name.split_once('.') {
+        Some((stem, "jsonl")) => number(stem).unwrap_or(1),
+        Some((stem, _)) => number(stem).map_or(1, |number| number + 1),
+        None => 1,
+    }
+}
+
+fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> SimulateError {
+    let path = path.to_owned();
+    move |error| SimulateError::Io { action, path, error }
 }

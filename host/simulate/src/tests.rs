@@ -1,0 +1,249 @@
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{Caught, Dirt, Report, SimulateError, Simulator};
+
+const NOW: i64 = 1_795_274_430_000_000;
+
+fn simulate(seed: u64, root: &Path, events: u64) -> Report {
+    Simulator::new(seed, "ventas")
+        .unwrap()
+        .with_now(NOW)
+        .with_segment_bytes(100_000)
+        .write(root, events)
+        .unwrap()
+}
+
+/// Bytes of every segment, by path below the root.
+fn segments(root: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut all = BTreeMap::new();
+    for partition in fs::read_dir(root)
+        .unwrap()
+        .map(Result::unwrap)
+        .filter(|entry| entry.path().is_dir())
+    {
+        for segment in fs::read_dir(partition.path()).unwrap().map(Result::unwrap) {
+            let path = segment
+                .path()
+                .strip_prefix(root)
+                .unwrap()
+                .to_string_lossy()
+                .into_owned();
+            all.insert(path, fs::read(segment.path()).unwrap());
+        }
+    }
+    all
+}
+
+fn lines(root: &Path) -> Vec<Vec<u8>> {
+    segments(root)
+        .into_values()
+        .flat_map(|bytes| {
+            bytes
+                .split_inclusive(|byte| *byte == b'\n')
+                .map(<[u8]>::to_vec)
+                .collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+fn events(root: &Path) -> Vec<Value> {
+    lines(root)
+        .iter()
+        .filter_map(|line| serde_json::from_slice(line).ok())
+        .filter(Value::is_object)
+        .collect()
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes() {
+    let (one, two, three) = (
+        TempDir::new().unwrap(),
+        TempDir::new().unwrap(),
+        TempDir::new().unwrap(),
+    );
+    assert_eq!(
+        simulate(7, one.path(), 2000).lines,
+        simulate(7, two.path(), 2000).lines
+    );
+    simulate(8, three.path(), 2000);
+    assert_eq!(segments(one.path()), segments(two.path()));
+    assert_ne!(segments(one.path()), segments(three.path()));
+}
+
+#[test]
+fn a_second_call_goes_on_and_never_repeats_an_id() {
+    let (twice, once) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    simulate(7, twice.path(), 1500);
+    simulate(7, twice.path(), 500);
+    simulate(8, twice.path(), 500);
+    let all = events(twice.path());
+    let ids: HashSet<&str> = all
+        .iter()
+        .filter_map(|event| event["transaccion_id"].as_str())
+        .collect();
+    let with_id = all
+        .iter()
+        .filter(|event| event["transaccion_id"].is_string())
+        .count();
+    assert!(with_id > 2400);
+    assert_eq!(ids.len(), with_id);
+    simulate(7, once.path(), 2000);
+    let of_once: HashSet<String> = events(once.path())
+        .iter()
+        .filter_map(|event| event["transaccion_id"].as_str().map(str::to_owned))
+        .collect();
+    assert!(of_once.iter().all(|id| ids.contains(id.as_str())));
+}
+
+#[test]
+fn the_report_counts_every_line() {
+    let root = TempDir::new().unwrap();
+    let report = simulate(1, root.path(), 20_000);
+    assert_eq!(report.total(), 20_000);
+    assert_eq!(report.lines.len(), 4);
+    assert_eq!(
+        report.bytes,
+        segments(root.path())
+            .values()
+            .map(|bytes| bytes.len() as u64)
+            .sum::<u64>()
+    );
+    for (partition, count) in &report.lines {
+        let found = segments(root.path())
+            .iter()
+            .filter(|(path, _)| path.starts_with(partition))
+            .map(|(_, bytes)| bytes.iter().filter(|byte| **byte == b'\n').count() as u64)
+            .sum::<u64>();
+        assert_eq!(*count, found);
+        assert!(*count > 2000, "no partition is idle");
+    }
+    assert!((100..300).contains(&report.dirty()), "{}", report.dirty());
+    assert_eq!(report.dirt.len(), Dirt::ALL.len(), "every kind occurs");
+    assert!(segments(root.path()).len() > 8, "segments are bounded");
+}
+
+#[test]
+fn dirt_is_what_its_name_says() {
+    let root = TempDir::new().unwrap();
+    let report = simulate(3, root.path(), 30_000);
+    let lines = lines(root.path());
+    let count = |dirt| report.dirt[&dirt];
+    let parsed: Vec<Value> = lines
+        .iter()
+        .filter_map(|line| serde_json::from_slice(line).ok())
+        .collect();
+    let among = |check: &dyn Fn(&Value) -> bool| parsed.iter().filter(|value| check(value)).count() as u64;
+
+    assert_eq!(
+        lines.iter().filter(|line| *line == b"\n").count() as u64,
+        count(Dirt::EmptyLine)
+    );
+    assert_eq!(
+        lines.iter().filter(|line| str::from_utf8(line).is_err()).count() as u64,
+        count(Dirt::InvalidUtf8)
+    );
+    assert_eq!(among(&Value::is_array), count(Dirt::NotAnObject));
+    assert_eq!(
+        among(&|event| event["evento"].is_object()),
+        count(Dirt::ExtraNesting)
+    );
+    assert_eq!(
+        among(&|event| event["monto"].is_string()),
+        count(Dirt::MontoAsWords)
+    );
+    assert_eq!(
+        among(&|event| event["monto"].as_f64() == Some(0.0)),
+        count(Dirt::MontoZero)
+    );
+    assert_eq!(
+        among(&|event| event["monto"].as_f64().is_some_and(|monto| monto < 0.0)),
+        count(Dirt::MontoNegative)
+    );
+    let whole = |event: &Value| event["monto"].is_number();
+    assert_eq!(
+        among(&|event| whole(event) && event.get("cliente_id").is_none()),
+        count(Dirt::MissingCliente)
+    );
+    assert_eq!(
+        among(&|event| whole(event) && event.get("timestamp").is_none()),
+        count(Dirt::MissingTimestamp)
+    );
+    assert_eq!(
+        among(&|event| event["cantidad"].as_u64() > Some(i32::MAX as u64)),
+        count(Dirt::CantidadTooLarge)
+    );
+    let unreadable =
+        count(Dirt::InvalidUtf8) + count(Dirt::EmptyLine) + count(Dirt::NotJson) + count(Dirt::TruncatedLine);
+    assert_eq!((lines.len() - parsed.len()) as u64, unreadable);
+    assert_eq!(
+        Dirt::ALL
+            .iter()
+            .filter(|dirt| dirt.caught() == Caught::Step)
+            .count(),
+        4
+    );
+}
+
+#[test]
+fn events_look_like_sales() {
+    let root = TempDir::new().unwrap();
+    simulate(1, root.path(), 20_000);
+    let events: Vec<Value> = events(root.path());
+    let mut by_mail: HashMap<&str, u32> = HashMap::new();
+    let (mut regions, mut partition_of) = (HashSet::new(), HashMap::new());
+    for event in &events {
+        let Some(email) = event["email"].as_str() else {
+            continue;
+        };
+        *by_mail.entry(email).or_default() += 1;
+        regions.insert(event["region"].as_str().unwrap());
+        assert!(luhn(event["tarjeta"].as_str().unwrap()), "{event}");
+        if let Some(customer) = event["cliente_id"].as_str() {
+            assert_eq!(
+                partition_of.entry(customer).or_insert(email),
+                &email,
+                "one customer, one address"
+            );
+        }
+        if let Some(time) = event["timestamp"]
+            .as_str()
+            .and_then(|time| chrono::DateTime::parse_from_rfc3339(time).ok())
+        {
+            let age = NOW - time.timestamp_micros();
+            assert!((0..8 * 86_400_000_000).contains(&age), "{event}");
+        }
+    }
+    assert!(regions.contains("América Latina"));
+    let most = by_mail.values().max().copied().unwrap();
+    assert!(most > 200, "some customers come often: {most}");
+    assert!(by_mail.len() > 3000, "and there are many: {}", by_mail.len());
+}
+
+fn luhn(card: &str) -> bool {
+    let sum: u32 = card
+        .bytes()
+        .rev()
+        .enumerate()
+        .map(|(place, digit)| match (place % 2, u32::from(digit - b'0')) {
+            (0, digit) => digit,
+            (_, digit) if digit > 4 => digit * 2 - 9,
+            (_, digit) => digit * 2,
+        })
+        .sum();
+    card.len() == 16 && sum % 10 == 0
+}
+
+#[test]
+fn an_unknown_domain_is_refused() {
+    let error = Simulator::new(1, "compras").unwrap_err();
+    assert!(matches!(&error, SimulateError::UnknownDomain { .. }));
+    assert_eq!(
+        error.to_string(),
+        "no simulated events for domain `compras`: use one of ventas"
+    );
+}
