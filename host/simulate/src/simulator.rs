@@ -78,6 +78,12 @@ impl Simulator {
         })
     }
 
+    /// The source, in the domain's contract, that the events are of.
+    #[must_use]
+    pub fn source(&self) -> &'static str {
+        "transacciones"
+    }
+
     /// When the newest events happen: Unix time in microseconds. Default: now. Set it for the same bytes every time.
     #[must_use]
     pub fn with_now(self, unix_micros: i64) -> Self {

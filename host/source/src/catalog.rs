@@ -50,21 +50,31 @@ pub(crate) struct Claimed {
 #[derive(Debug, Default)]
 pub(crate) struct Catalog {
     pub(crate) known: Vec<Known>,
+    settle: Duration,
     heads: HashMap<FileKey, CachedHead>,
     /// Segments of the last scan with unread bytes.
-    awaited: HashMap<FileKey, (String, String, Head, u64)>,
+    awaited: HashMap<FileKey, Awaited>,
+}
+
+#[derive(Debug)]
+struct Awaited {
+    name: String,
+    base: String,
+    head: Head,
+    from: u64,
 }
 
 #[derive(Debug)]
 struct CachedHead {
     size: u64,
     modified: Option<SystemTime>,
+    is_damaged: bool,
     bytes: Vec<u8>,
 }
 
 impl Catalog {
     /// What the journal says is read, and for its last extent, where the reader stands.
-    pub(crate) fn new(journal: &Journal, at: usize, byte: u64) -> Self {
+    pub(crate) fn new(journal: &Journal, at: usize, byte: u64, settle: Duration) -> Self {
         let mut known = vec![Known::default(); journal.files.len()];
         for (index, extent) in journal.extents.iter().enumerate() {
             let reached = if index == at { byte } else { extent.start };
@@ -78,6 +88,7 @@ impl Catalog {
         }
         Self {
             known,
+            settle,
             ..Self::default()
         }
     }
@@ -111,9 +122,13 @@ impl Catalog {
         let mut claimed = Vec::new();
         let mut strangers = Vec::new();
         for found in found {
-            let Some(bytes) = self.head(&found, warnings).filter(|bytes| !bytes.is_empty()) else {
+            let Some(bytes) = self.head(&found, warnings) else {
                 continue;
             };
+            if bytes.is_empty() {
+                self.warn_of_nothing(&found, warnings);
+                continue;
+            }
             // The newest first: an inode may have been used before.
             let same = by_key
                 .get(&found.key)
@@ -221,31 +236,46 @@ impl Catalog {
     /// Warns of files that had unread bytes in the last scan and are gone now, and remembers those of this one.
     pub(crate) fn watch(&mut self, claimed: &[Claimed], unread: &[bool], warnings: &mut Warnings) {
         let here: HashSet<FileKey> = claimed.iter().map(|claimed| claimed.found.key).collect();
-        for (key, (name, base, head, from)) in std::mem::take(&mut self.awaited) {
+        for (key, awaited) in std::mem::take(&mut self.awaited) {
             let continues = |other: &Claimed| {
-                other.found.segment.base == base
-                    && (other.head == head
-                        || self
-                            .heads
-                            .get(&other.found.key)
-                            .is_some_and(|h| head.starts(&h.bytes)))
+                let head = self.heads.get(&other.found.key);
+                other.found.segment.base == awaited.base
+                    && head.is_some_and(|head| awaited.head.starts(&head.bytes))
             };
             if !here.contains(&key) && !self.heads.contains_key(&key) && !claimed.iter().any(continues) {
+                let Awaited { name, from, .. } = awaited;
                 warnings.tell(SourceWarning::Missing { name, from, to: None });
             }
         }
         for (claimed, _) in claimed.iter().zip(unread).filter(|(_, unread)| **unread) {
-            let done = claimed
+            let from = claimed
                 .id
                 .and_then(|id| self.known(id))
                 .map_or(0, |known| known.done);
-            let entry = (
-                claimed.found.name.clone(),
-                claimed.found.segment.base.clone(),
-                claimed.head.clone(),
-                done,
+            let (name, base) = (claimed.found.name.clone(), claimed.found.segment.base.clone());
+            self.awaited.insert(
+                claimed.found.key,
+                Awaited {
+                    name,
+                    base,
+                    head: claimed.head.clone(),
+                    from,
+                },
             );
-            self.awaited.insert(claimed.found.key, entry);
+        }
+    }
+
+    /// A compressed file out of which nothing comes, and that does not grow.
+    fn warn_of_nothing(&self, found: &Found, warnings: &mut Warnings) {
+        let age = found
+            .modified
+            .and_then(|modified| SystemTime::now().duration_since(modified).ok());
+        let is_quiet = age.is_some_and(|age| age >= self.settle);
+        let name = found.name.clone();
+        if self.heads.get(&found.key).is_some_and(|head| head.is_damaged) {
+            warnings.tell(SourceWarning::Damaged { name, decoded: 0 });
+        } else if found.size > 0 && is_quiet && found.segment.packing != Packing::Plain {
+            warnings.tell(SourceWarning::Unfinished { name, decoded: 0 });
         }
     }
 
@@ -271,23 +301,21 @@ impl Catalog {
         };
         let mut bytes = Vec::with_capacity(HEAD_BYTES);
         let mut buffer = [0; HEAD_BYTES];
+        let mut is_damaged = false;
         while let Some(room) = buffer.get_mut(..HEAD_BYTES.saturating_sub(bytes.len())) {
             match stream.read(room) {
                 Ok(0) | Err(End::Truncated) => break,
                 Ok(read) => bytes.extend(room.iter().take(read)),
-                Err(End::Damaged) if bytes.is_empty() => {
-                    warnings.tell(SourceWarning::Damaged {
-                        name: found.name.clone(),
-                        decoded: 0,
-                    });
+                Err(End::Clean | End::Damaged) => {
+                    is_damaged = true;
                     break;
                 }
-                Err(_) => break,
             }
         }
         let cached = CachedHead {
             size: found.size,
             modified: found.modified,
+            is_damaged,
             bytes: bytes.clone(),
         };
         self.heads.insert(found.key, cached);

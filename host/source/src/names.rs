@@ -213,12 +213,12 @@ mod tests {
             names,
             [
                 "a",
-                "a.jsonl",
-                "a.jsonl.9",
-                "a.jsonl.10",
                 "a02.jsonl",
                 "a2.jsonl",
                 "a10.jsonl",
+                "a.jsonl",
+                "a.jsonl.9",
+                "a.jsonl.10",
                 "b1"
             ]
         );

@@ -107,7 +107,7 @@ impl PartitionReader {
                 partition: partition.to_owned(),
                 position,
             })?;
-        let catalog = Catalog::new(&journal, at, byte);
+        let catalog = Catalog::new(&journal, at, byte, config.settle);
         Ok(Self {
             partition: partition.to_owned(),
             config,
