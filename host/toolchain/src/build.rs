@@ -234,17 +234,24 @@ struct Target {
 }
 
 /// Compiler flags, separated as cargo wants them. They name folders of this machine only to take them out of the
-/// result. They are the same for all plugins of one repository, so that these can share a target folder.
+/// result. They are the same for all plugins of one repository: with other flags, plugins that share a target folder
+/// would each compile everything again.
 fn flags(toolchain: &WasmToolchain, metadata: &Metadata) -> String {
+    let root = &metadata.workspace_root;
     let mut moved: BTreeSet<(PathBuf, String)> = BTreeSet::new();
+    let repository = root.ancestors().find(|folder| folder.join(".git").exists());
+    moved.extend(repository.map(|folder| (folder.to_owned(), "/src".to_owned())));
     for package in &metadata.packages {
         let Some(folder) = package.manifest_path.parent() else {
             continue;
         };
-        if folder.starts_with(&metadata.workspace_root) {
-            // Cargo names these relative to the workspace.
-        } else if package.source.is_none() {
-            moved.insert((folder.to_owned(), package.name.clone()));
+        // Cargo names what is in the workspace relative to it.
+        let told = [Some(root.as_path()), repository]
+            .into_iter()
+            .flatten()
+            .any(|known| folder.starts_with(known));
+        if package.source.is_none() {
+            moved.extend((!told).then(|| (folder.to_owned(), format!("/{}", package.name))));
         } else if let Some(registry) = folder.parent() {
             moved.insert((registry.to_owned(), "/registry".to_owned()));
         }

@@ -1,13 +1,16 @@
 //! From a core module to a component, and what a plugin must be.
 
-use malla_contract::{embed, imports};
+use malla_contract::{ComponentError, embed, imports};
 use wasmparser::{Parser, Payload};
 use wit_component::ComponentEncoder;
 
 use crate::error::ToolchainError;
 
-/// All that a plugin may import.
-const LOG: &str = "malla:plugin/log";
+/// All that a plugin can call.
+const LOG: &str = "malla:plugin/log@0.1.0";
+
+/// Interfaces of types only, which every plugin imports and nobody can call.
+const TYPES: [&str; 2] = ["malla:plugin/columns@0.1.0", "malla:plugin/types@0.1.0"];
 
 /// A plugin's component with its contract in it.
 pub(crate) fn of_plugin(name: &str, core: &[u8], yaml: &str) -> Result<Vec<u8>, ToolchainError> {
@@ -15,12 +18,17 @@ pub(crate) fn of_plugin(name: &str, core: &[u8], yaml: &str) -> Result<Vec<u8>, 
         return Err(ToolchainError::NoPlugin(name.to_owned()));
     }
     let component = of_module(name, core)?;
-    for import in imports(&component)? {
-        if import.split('@').next() != Some(LOG) {
-            return Err(ToolchainError::ForeignImport(import.escape_debug().to_string()));
-        }
+    match calls(&component)?.into_iter().find(|import| import != LOG) {
+        Some(foreign) => Err(ToolchainError::ForeignImport(foreign.escape_debug().to_string())),
+        None => Ok(embed(&component, yaml)?),
     }
-    Ok(embed(&component, yaml)?)
+}
+
+/// What a component may call of its host.
+pub(crate) fn calls(component: &[u8]) -> Result<Vec<String>, ComponentError> {
+    let mut names = imports(component)?;
+    names.retain(|name| !TYPES.contains(&name.as_str()));
+    Ok(names)
 }
 
 /// A component of a core module, validated.

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use malla_contract::{Contract, Step, Table, extract, imports};
+use malla_contract::{Contract, Step, Table, extract};
 
 use crate::build::digest;
+use crate::component::calls;
 use crate::error::ToolchainError;
 
 /// A component as it is before anybody runs it.
@@ -12,7 +13,8 @@ use crate::error::ToolchainError;
 pub struct Inspection {
     /// The contract inside.
     pub contract: Contract,
-    /// What it wants of its host. The sandbox refuses anything but `malla:plugin/log`. Names come from outside.
+    /// What it may call of its host, interfaces of mere types left out. The sandbox refuses anything but
+    /// `malla:plugin/log`. The names are the component's own: show them escaped.
     pub imports: Vec<String>,
     /// SHA-256 of the component, in hexadecimal digits.
     pub digest: String,
@@ -27,7 +29,7 @@ pub struct Inspection {
 pub fn inspect(bytes: &[u8]) -> Result<Inspection, ToolchainError> {
     Ok(Inspection {
         contract: Contract::parse(&extract(bytes)?).map_err(ToolchainError::Embedded)?,
-        imports: imports(bytes)?,
+        imports: calls(bytes)?,
         digest: digest(bytes),
         size: bytes.len(),
     })

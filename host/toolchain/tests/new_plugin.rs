@@ -42,7 +42,7 @@ fn a_wrong_contract_is_told_before_anything_is_compiled() {
     let error = build(dir.path()).unwrap_err();
     assert!(matches!(error, ToolchainError::Contract { .. }), "{error}");
     assert!(
-        error.to_string().contains("line 54") && error.to_string().contains("`cliente`"),
+        error.to_string().contains("line 49") && error.to_string().contains("`cliente`"),
         "{error}"
     );
 }

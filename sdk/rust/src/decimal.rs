@@ -296,11 +296,8 @@ macro_rules! operator {
             type Output = Self;
 
             #[inline]
-            #[expect(
-                clippy::expect_used,
-                reason = "as with whole numbers; money must never wrap"
-            )]
             fn $method(self, other: Self) -> Self {
+                // As with whole numbers in a debug build: money must never wrap.
                 self.$checked(other).expect("decimal overflow")
             }
         }

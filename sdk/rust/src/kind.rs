@@ -307,7 +307,7 @@ impl Type for Text {
         if column.offsets.len() != rows + 1 {
             return None;
         }
-        let text = std::str::from_utf8(&column.bytes).ok()?;
+        let text = simdutf8::basic::from_utf8(&column.bytes).ok()?;
         Some((
             TextSlice {
                 offsets: &column.offsets,

@@ -27,7 +27,9 @@ impl Plugin for Tienda {
                 rows.reject_because(1, Rule::SinTipo, "no type");
             }
             Some("too few") => tipo = Some(vec!["one"]),
-            Some("error") => return Err("x".parse::<i32>().unwrap_err().into()),
+            Some("error") => {
+                "x".parse::<i32>()?;
+            }
             Some("same") => {}
             _ => {
                 for row in 0..input.len() {
@@ -106,7 +108,9 @@ fn bare(id: &str) -> SourceRow<'_> {
 
 fn told<'a>(first: &'a str, rows: &[SourceRow<'a>]) -> Vec<SourceRow<'a>> {
     let mut rows = rows.to_vec();
-    rows[0].nota = Some(first);
+    if let Some(row) = rows.first_mut() {
+        row.nota = Some(first);
+    }
     rows
 }
 
