@@ -31,7 +31,7 @@ customProperties:
 
 #[test]
 fn a_failing_plugin_loses_its_own_batches_to_quarantine_and_no_other() {
-    let payload = "panic";
+    let payload = "crash_panic";
     let mesh = Mesh::ventas();
     let component =
         malla_contract::embed(&std::fs::read(evil()).unwrap(), &contract(payload)).unwrap();

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use malla_toolchain::{BuildReport, PluginDir};
 
 use crate::machine;
 use crate::shell::{Profile, root, target};
@@ -26,16 +27,24 @@ pub(crate) fn build_all(profile: Profile) -> Result<PathBuf> {
 }
 
 /// The hostile guest. It is no plugin: it has no contract.
-pub(crate) fn build_evil() -> Result<PathBuf> {
-    machine::wasm()?;
-    let to = target().join("guests").join("evil.wasm");
-    build(&root().join("tests/evil"), &to)?;
-    Ok(to)
+fn build_evil() -> Result<()> {
+    let dir = root().join("tests/evil");
+    let report = at(&dir).build_guest().with_context(|| format!("cannot build {}", dir.display()))?;
+    put(&report, &target().join("guests/evil.wasm"))
 }
 
 fn build(dir: &Path, to: &Path) -> Result<()> {
-    eprintln!("== build {}", dir.display());
-    let report = malla_toolchain::build(dir).with_context(|| format!("cannot build {}", dir.display()))?;
+    let report = at(dir).build().with_context(|| format!("cannot build {}", dir.display()))?;
+    put(&report, to)
+}
+
+/// All guests share a target folder: Rust's standard library is built once for them.
+fn at(dir: &Path) -> PluginDir {
+    eprintln!("== build {}", dir.strip_prefix(root()).unwrap_or(dir).display());
+    PluginDir::at(dir).with_target_dir(&target().join("wasm"))
+}
+
+fn put(report: &BuildReport, to: &Path) -> Result<()> {
     if let Some(folder) = to.parent() {
         std::fs::create_dir_all(folder)?;
     }

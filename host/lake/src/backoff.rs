@@ -27,7 +27,9 @@ impl Backoff {
             return false;
         }
         let longest = FIRST.saturating_mul(1 << self.tries.min(16)).min(LONGEST);
-        tokio::time::sleep(longest.mul_f64(rand::rng().random_range(0.5..1.0))).await;
+        // Drawn before the wait: the generator belongs to this thread, the future to any.
+        let share = rand::rng().random_range(0.5..1.0);
+        tokio::time::sleep(longest.mul_f64(share)).await;
         self.tries += 1;
         true
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake::kernel::transaction::CommitProperties;
-use deltalake::kernel::{Snapshot, StructType};
+use deltalake::kernel::StructType;
 use deltalake::logstore::{LogStoreRef, StorageConfig, logstore_for, logstore_with};
 use deltalake::{DeltaTable, DeltaTableError, ensure_table_uri};
 use object_store::path::Path;
@@ -42,7 +42,9 @@ impl Lake {
             reason,
         };
         if cfg!(not(feature = "s3")) && (location.starts_with("s3://") || location.starts_with("s3a://")) {
-            return Err(wrong("this program is built without S3: build it with `--features s3`".into()));
+            return Err(wrong(
+                "this program is built without S3: build it with `--features s3`".into(),
+            ));
         }
         let root = ensure_table_uri(location).map_err(|error| wrong(error.to_string()))?;
         let log = logstore_for(&root, StorageConfig::default()).map_err(|error| wrong(error.to_string()))?;
@@ -145,16 +147,13 @@ impl Lake {
                 location: self.inner.root.to_string(),
                 reason: error.to_string(),
             })?;
-        logstore_with(Arc::clone(&self.inner.store), &url, StorageConfig::default()).map_err(LakeError::delta(id))
+        logstore_with(Arc::clone(&self.inner.store), &url, StorageConfig::default())
+            .map_err(LakeError::delta(id))
     }
 }
 
 async fn exists(id: &TableId, log: &LogStoreRef) -> Result<bool, LakeError> {
-    match Snapshot::try_new(log.as_ref(), None).await {
-        Ok(_) => Ok(true),
-        Err(DeltaTableError::NotATable(_)) => Ok(false),
-        Err(error) => Err(LakeError::delta(id)(error)),
-    }
+    log.is_delta_table_location().await.map_err(LakeError::delta(id))
 }
 
 async fn create(

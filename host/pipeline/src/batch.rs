@@ -73,6 +73,7 @@ impl Flow {
             };
             match plan.run(&self.plugin, &decoded.batch, event_time)? {
                 Ok(output) => {
+                    self.pass_on(&plan.step.name, &output);
                     count.fuel = output.usage.fuel;
                     count.kept = output.batch.num_rows() as u64;
                     count.rejected = output.rejected.len() as u64;
@@ -107,6 +108,13 @@ impl Flow {
             curated,
             counts,
         })
+    }
+
+    /// The plugin's own log. It can quote what the plugin saw, and that is no personal value.
+    fn pass_on(&self, step: &str, output: &Output) {
+        for line in &output.log {
+            tracing::info!(plugin = self.domain, step, level = ?line.level, message = line.message, "A plugin says.");
+        }
     }
 
     fn quarantined(
@@ -278,7 +286,7 @@ fn failure_rule(failure: &Failure) -> Option<&'static str> {
 /// Input rows that are neither in the output nor rejected.
 fn left_out(rows: usize, output: &Output) -> u64 {
     let mut seen = vec![false; rows];
-    let kept = output.rows.iter().chain(output.rejected.iter().map(|rejection| &rejection.row));
+    let kept = output.rows.values().iter().chain(output.rejected.iter().map(|rejection| &rejection.row));
     for row in kept {
         if let Some(seen) = seen.get_mut(*row as usize) {
             *seen = true;

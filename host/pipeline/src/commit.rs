@@ -83,11 +83,6 @@ impl Tick {
         self.plan.is_empty()
     }
 
-    /// By partition, the offset that the tick starts from.
-    pub(crate) fn starts(&self) -> impl Iterator<Item = (&str, i64)> {
-        self.plan.iter().filter_map(|(partition, ranges)| Some((partition.as_str(), ranges.first()?.from)))
-    }
-
     /// Commits every table.
     pub(crate) async fn commit(self, flow: &Flow, tables: &Tables) -> Result<TickCommitted, FlowError> {
         let plan = self.plan(flow);

@@ -25,10 +25,13 @@ pub struct Config {
     /// By domain, then by the source's name in the contract.
     #[serde(default)]
     pub sources: BTreeMap<String, BTreeMap<String, SourceConfig>>,
+    /// How much goes through a plugin at once.
     #[serde(default)]
     pub batch: BatchConfig,
+    /// When it is committed.
     #[serde(default)]
     pub commit: CommitConfig,
+    /// What a batch may cost.
     #[serde(default)]
     pub limits: LimitsConfig,
 }

@@ -11,6 +11,7 @@ use malla_source::SourceError;
 
 /// `malla.toml` cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say what each variant and field is")]
 pub enum ConfigError {
     #[error("cannot read `{}`: {source}; make a mesh with `malla init DIR`, or name its file with --config", path.display())]
     Unreadable { path: PathBuf, source: std::io::Error },
@@ -20,6 +21,7 @@ pub enum ConfigError {
 
 /// A mesh cannot be opened: nothing of it runs.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say what each variant and field is")]
 pub enum MeshError {
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -41,6 +43,7 @@ pub enum MeshError {
 
 /// A plugin, or one flow of it, cannot run; the others do.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say what each variant and field is")]
 pub enum Refusal {
     #[error("`{}`: {source}", path.display())]
     Unreadable { path: PathBuf, source: std::io::Error },
@@ -68,6 +71,7 @@ pub enum Refusal {
 
 /// A flow stopped while it ran. What it had committed stays; it resumes from there.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say what each variant and field is")]
 pub enum FlowError {
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -97,6 +101,7 @@ pub enum FlowError {
 
 /// A component cannot be tried.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say what each variant and field is")]
 pub enum TrialError {
     #[error(transparent)]
     Component(#[from] malla_contract::ComponentError),

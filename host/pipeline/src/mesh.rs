@@ -74,6 +74,17 @@ impl Mesh {
         &self.refusals
     }
 
+    /// Everything that cannot run, and why: plugins and single flows.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        let flows = self.flows(None).unwrap_or_default();
+        self.refusals
+            .iter()
+            .map(Refusal::to_string)
+            .chain(flows.into_iter().filter_map(Result::err).map(|refusal| refusal.to_string()))
+            .collect()
+    }
+
     /// The contracts of the plugins that were loaded, by domain.
     pub fn contracts(&self) -> impl Iterator<Item = &Contract> {
         self.domains.values().map(|domain| &domain.contract)

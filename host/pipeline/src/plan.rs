@@ -207,7 +207,7 @@ impl Ingredients<'_> {
     }
 
     fn masker(&self, rule: &malla_policy::MaskRule, column: &Column) -> Result<Masker, malla_privacy::MaskError> {
-        Masker::for_column(self.keys, rule.kind, column, rule.join_group.as_deref())
+        Masker::for_column(self.keys, rule.mask, column, Some(&rule.join_group))
     }
 }
 
@@ -240,7 +240,7 @@ pub(crate) fn view(
         let product = format!("{}.{}", contract.domain, step.product);
         let missing = |source| Refusal::Mask { product: product.clone(), source };
         let rule = policy.map(|policy| policy.mask(&product, column)).transpose().map_err(missing)?.flatten();
-        let group = rule.and_then(|rule| rule.join_group.as_deref());
+        let group = rule.map(|rule| rule.join_group.as_str());
         let refuse = |source| Refusal::Masker { product: product.clone(), column: column.name.clone(), source };
         reads.push(source.table.columns.len() + tokens.len());
         tokens.push((index, Masker::for_column(keys, MaskKind::Token, column, group).map_err(refuse)?));

@@ -1,6 +1,6 @@
 //! What a component may ask of the host: read from its bytes, before anything is compiled.
 
-use wasmparser::{Encoding, Parser, Payload};
+use wasmparser::{ComponentTypeRef, Encoding, Parser, Payload, TypeBounds};
 
 use crate::LoadError;
 
@@ -30,6 +30,10 @@ pub(crate) fn check(component: &[u8]) -> Result<(), LoadError> {
                     let import = import.map_err(|error| LoadError::Invalid {
                         reason: error.message().to_owned(),
                     })?;
+                    // The types that the world uses: nobody can call a type.
+                    if matches!(import.ty, ComponentTypeRef::Type(TypeBounds::Eq(_))) {
+                        continue;
+                    }
                     let name = import.name.name;
                     if name != LOG && !TYPES.contains(&name) {
                         forbidden.push(crate::text::clip(name, 128));

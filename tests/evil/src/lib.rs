@@ -1,5 +1,7 @@
 //! A hostile guest. The step's name chooses the payload: how to attack, or (the `echo` steps) how to behave.
 //!
+//! `family/payload`, or `family_payload` where it has to be a name that a contract allows.
+//!
 //! The hostile payloads expect two columns, an int64 and a utf8, and a product of the same two columns.
 
 mod behave;
@@ -24,7 +26,7 @@ impl Guest for Evil {
             let place = info.location().map(|l| format!("{}:{}:{}", l.file(), l.line(), l.column()));
             log::panicked(message, &place.unwrap_or_default());
         }));
-        let (family, payload) = step.split_once('/').unwrap_or(("", &step));
+        let (family, payload) = step.split_once(['/', '_']).unwrap_or(("", &step));
         match family {
             "echo" => behave::run(payload, batch),
             "crash" => crash::run(payload, batch),
