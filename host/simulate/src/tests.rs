@@ -235,7 +235,7 @@ fn luhn(card: &str) -> bool {
             (_, digit) => digit * 2,
         })
         .sum();
-    card.len() == 16 && sum % 10 == 0
+    card.len() == 16 && sum.is_multiple_of(10)
 }
 
 #[test]
