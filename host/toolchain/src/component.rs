@@ -1,7 +1,7 @@
 //! From a core module to a component, and what a plugin must be.
 
 use malla_contract::{ComponentError, embed, imports};
-use wasmparser::{Parser, Payload};
+use wasmparser::{ComponentTypeRef, Parser, Payload};
 use wit_component::ComponentEncoder;
 
 use crate::error::ToolchainError;
@@ -24,11 +24,33 @@ pub(crate) fn of_plugin(name: &str, core: &[u8], yaml: &str) -> Result<Vec<u8>, 
     }
 }
 
-/// What a component may call of its host.
+/// What a component may call of its host. Types that it takes from there are left out: nobody can call a type.
 pub(crate) fn calls(component: &[u8]) -> Result<Vec<String>, ComponentError> {
     let mut names = imports(component)?;
-    names.retain(|name| !TYPES.contains(&name.as_str()));
+    let types = types(component);
+    names.retain(|name| !TYPES.contains(&name.as_str()) && !types.contains(name));
     Ok(names)
+}
+
+/// Names of the types that a component imports on their own, as its world's `use` makes it.
+fn types(component: &[u8]) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut depth = 0_usize;
+    for payload in Parser::new(0).parse_all(component).map_while(Result::ok) {
+        match payload {
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => {
+                depth = depth.saturating_add(1)
+            }
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::ComponentImportSection(imports) if depth == 0 => {
+                let imports = imports.into_iter().flatten();
+                let types = imports.filter(|import| matches!(import.ty, ComponentTypeRef::Type(_)));
+                names.extend(types.map(|import| import.name.full_name().into_owned()));
+            }
+            _ => {}
+        }
+    }
+    names
 }
 
 /// A component of a core module, validated.

@@ -28,7 +28,27 @@ fn a_new_plugin_builds_and_tests_anywhere() {
     }
     let text = inspect(&component).unwrap().to_string();
     insta::with_settings!({filters => vec![(r"size     \d+ KiB", "size     [size]"), (r"[0-9a-f]{64}", "[digest]")]}, {
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @r"
+        prueba 0.1.0, draft
+          about    Orders with their total.
+          owner    equipo-prueba
+          size     [size]
+          sha256   [digest]
+          imports  malla:plugin/log@0.1.0
+
+        step pedidos: source pedidos to product pedidos
+          reads    cliente_id, precio, cantidad, timestamp
+          unseen   pedido_id, email
+          rules    sin_cliente_id, cantidad_no_positiva, total_excesivo
+
+        product prueba.pedidos, partitioned by fecha
+          pedido_id   string          required  internal
+          cliente_id  string          required  internal      subject
+          email       string                    restricted    pii:email
+          total       decimal(18,2)   required  internal
+          timestamp   timestamp       required  internal
+          fecha       date            required  internal
+        ");
     });
 }
 
