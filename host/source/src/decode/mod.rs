@@ -2,6 +2,7 @@
 
 mod columns;
 mod decimal;
+mod flat;
 mod object;
 pub(crate) mod rule;
 #[cfg(test)]
@@ -16,6 +17,7 @@ use arrow_schema::SchemaRef;
 use malla_contract::Table;
 
 use self::columns::ColumnBuilder;
+use self::flat::read_flat;
 use self::object::{Flaw, Shape, read_object};
 use self::value::Cell;
 use crate::{Lines, SourceError};
@@ -136,8 +138,11 @@ impl Decoder {
                 "bytes that are not UTF-8",
             )
         })?;
-        if line.trim_ascii().is_empty() {
+        if line.trim_ascii_start().is_empty() {
             return Err(Flaw::of_line(rule::EMPTY_LINE, None, "nothing on the line"));
+        }
+        if read_flat(&self.shape, line, cells) {
+            return Ok(());
         }
         read_object(&self.shape, line, cells)
     }

@@ -45,7 +45,7 @@ impl Shape {
     }
 
     /// Producers write their keys in one order, so the column after the last one is nearly always right.
-    fn find(&self, key: &str, guess: usize) -> Option<usize> {
+    pub(crate) fn find(&self, key: &str, guess: usize) -> Option<usize> {
         match self.columns.get(guess) {
             Some(column) if column.name == key => Some(guess),
             _ => self.by_name.get(key).copied(),
@@ -151,7 +151,7 @@ impl<'a> RowVisitor<'_, 'a> {
         let (Some(spec), Some(cell)) = (self.shape.columns.get(column), self.cells.get_mut(column)) else {
             return;
         };
-        let outcome = if *cell == Cell::Absent {
+        let outcome = if matches!(cell, Cell::Absent) {
             convert(raw, spec.ty)
         } else {
             Err(Misfit {

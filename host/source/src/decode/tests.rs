@@ -271,6 +271,37 @@ fn check(bytes: &[u8]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// Where the fast way gives a row, the thorough way gives the same.
+fn compare(line: &str) -> Result<(), TestCaseError> {
+    let shape = Shape::new(&table());
+    let mut fast = vec![Cell::Absent; shape.columns.len()];
+    let mut thorough = fast.clone();
+    if read_flat(&shape, line, &mut fast) {
+        prop_assert_eq!(read_object(&shape, line, &mut thorough), Ok(()));
+        prop_assert_eq!(fast, thorough);
+    }
+    Ok(())
+}
+
+#[test]
+fn the_fast_way_takes_plain_lines() {
+    let shape = Shape::new(&table());
+    let mut cells = vec![Cell::Absent; shape.columns.len()];
+    let plain = VALID.replace("\\u00e9", "é").replace("[{}]", "-0.5E+7");
+    assert!(read_flat(&shape, plain.trim_end(), &mut cells));
+    for line in [
+        "",
+        "{}",
+        "{\"id\":\"a\",}",
+        "{\"id\":\"a\"}x",
+        "{\"id\":\"a\",\"x\":01}",
+        "{\"id\":\"a\",\"x\":1.}",
+        "{\"id\":\"a\",\"x\":nul}",
+    ] {
+        assert!(!read_flat(&shape, line, &mut cells), "{line}");
+    }
+}
+
 const VALID: &str = r#"{"id":"\u00e9","monto":"12.50","cantidad":-3,"grande":1e3,"razon":0.1,"activo":true,"dia":"2026-11-21","hora":"2026-11-21T10:20:30.5-05:00","x":[{}]}
 "#;
 
@@ -299,5 +330,14 @@ proptest! {
             }
         }
         check(&bytes)?;
+        if let Ok(text) = str::from_utf8(&bytes) {
+            text.lines().try_for_each(compare)?;
+        }
+    }
+
+    #[test]
+    fn both_ways_agree_on_numbers(number in "-?[0-9]{1,4}(\\.[0-9]{0,3})?([eE][+-]?[0-9]{0,2})?", column in 0..5_usize) {
+        let key = ["monto", "cantidad", "grande", "razon", "x"][column];
+        compare(&format!("{{\"id\":\"a\",\"{key}\":{number}}}"))?;
     }
 }
