@@ -111,7 +111,7 @@ pub enum Failure {
         message: String,
     },
     /// The plugin ended in a trap.
-    #[error("{}{}", trap_text(kind, panic.as_ref()), backtrace_text(backtrace))]
+    #[error("{}", trap_text(kind, panic.as_ref(), backtrace))]
     Trap {
         /// What kind of trap.
         kind: TrapKind,
@@ -350,16 +350,22 @@ impl fmt::Display for Limit {
     }
 }
 
-fn trap_text(kind: &TrapKind, panic: Option<&Panic>) -> String {
+fn trap_text(kind: &TrapKind, panic: Option<&Panic>, backtrace: &[Frame]) -> String {
     match panic {
         Some(Panic { message, place }) => format!("panicked at {place}: {message}"),
-        None => kind.to_string(),
+        None => format!("{kind}{}", backtrace_text(backtrace)),
     }
 }
 
-/// The first frame that the author has a name for.
+/// The innermost frame that the author may know, which is none of the language's own.
 fn backtrace_text(backtrace: &[Frame]) -> String {
-    match backtrace.first() {
+    const RUNTIME: [&str; 6] = ["std::", "core::", "alloc::", "dlmalloc::", "__", "abort"];
+    let own = |frame: &&Frame| {
+        !RUNTIME
+            .iter()
+            .any(|prefix| frame.function.trim_start_matches('<').starts_with(prefix))
+    };
+    match backtrace.iter().find(own).or(backtrace.first()) {
         Some(Frame {
             function,
             place: Some(place),

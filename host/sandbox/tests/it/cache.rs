@@ -106,21 +106,6 @@ fn one_component_is_not_taken_for_another() {
 }
 
 #[test]
-fn other_engine_settings_are_another_engine() {
-    let dir = tempfile::tempdir().unwrap();
-    load(sandbox(dir.path(), 1)).unwrap();
-    // Code compiled for large tables and memories may not check bounds that smaller ones need.
-    let narrow = Limits::default()
-        .with_compile_time(Duration::ZERO)
-        .with_memory(32 << 20);
-    match load(sandbox(dir.path(), 1).with_limits(narrow)) {
-        Ok(plugin) => drop(run(&plugin, "echo/all", 3).unwrap()),
-        Err(LoadError::CompileTime { .. }) => {}
-        Err(other) => panic!("{other}"),
-    }
-}
-
-#[test]
 fn a_cache_that_cannot_be_written_is_only_slow() {
     let dir = tempfile::tempdir().unwrap();
     let config = sandbox(dir.path(), 1);

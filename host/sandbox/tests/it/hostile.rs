@@ -58,7 +58,15 @@ fn panics_come_with_message_and_place() {
         text.starts_with("`evil` 6.6.6, step `crash/panic`: panicked at src/crash.rs:"),
         "{text}"
     );
-    assert!(text.contains("monto of row 8 is odd, in `"), "{text}");
+    assert!(text.ends_with(": monto of row 8 is odd"), "{text}");
+    let text = run(&evil().with_limits(narrow()), "exhaust/memory", 8)
+        .unwrap_err()
+        .to_string();
+    assert_eq!(
+        text,
+        "`evil` 6.6.6, step `exhaust/memory`: more than 67108864 bytes of memory (`limits.memory`), \
+         in `evil::exhaust::run`"
+    );
 }
 
 #[test]

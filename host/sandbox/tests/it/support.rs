@@ -1,20 +1,27 @@
 //! The guests, and batches for them.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::{Arc, LazyLock};
 use std::{env, fs};
 
 use arrow_array::{Int64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use malla_sandbox::{Failure, Limits, Output, Plugin, PluginId, Sandbox, SandboxConfig, Step, StepError};
+use malla_toolchain::PluginDir;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
 /// The hostile guest as a component: `MALLA_EVIL_WASM` if it is built already, else built here.
 pub(crate) static EVIL: LazyLock<Vec<u8>> = LazyLock::new(|| match env::var_os("MALLA_EVIL_WASM") {
     Some(path) => fs::read(path).expect("MALLA_EVIL_WASM names the component of tests/evil"),
-    None => build(&repository().join("tests/evil"), "evil"),
+    None => {
+        let dir = PluginDir::at(&repository().join("tests/evil"));
+        let built = dir
+            .with_target_dir(&repository().join("target/wasm"))
+            .build_guest()
+            .unwrap();
+        fs::read(built.component).unwrap()
+    }
 });
 
 /// One sandbox for most tests, as in the host.
@@ -100,7 +107,7 @@ pub(crate) fn component_of(core: &str) -> Vec<u8> {
     let mut resolve = Resolve::default();
     let (package, _) = resolve.push_path(repository().join("wit")).unwrap();
     let world = resolve.select_world(&[package], Some("plugin")).unwrap();
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).unwrap();
     encode(&module)
 }
 
@@ -111,56 +118,4 @@ fn encode(module: &[u8]) -> Vec<u8> {
         .unwrap()
         .encode()
         .unwrap()
-}
-
-/// Builds a guest by the recipe of the design: with the target that rustup has, or else with Debian's
-/// `rustc-web` and its source of std. All guests share one target folder, so std is built once.
-pub(crate) fn build(dir: &Path, name: &str) -> Vec<u8> {
-    const TARGET: &str = "wasm32-unknown-unknown";
-    let sysroot = Command::new("rustc")
-        .args(["--print", "sysroot"])
-        .output()
-        .unwrap();
-    let libraries = Path::new(String::from_utf8(sysroot.stdout).unwrap().trim()).join("lib/rustlib");
-    let target_dir = repository().join("target/wasm");
-    let mut cargo = if libraries.join(TARGET).exists() {
-        Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-    } else {
-        let mut cargo = Command::new("/usr/bin/cargo");
-        cargo
-            .arg("-Zbuild-std=std,panic_abort")
-            .env("RUSTC_BOOTSTRAP", "1")
-            .env("RUSTC", "/usr/bin/rustc")
-            .env("PATH", format!("/usr/bin:{}", env::var("PATH").unwrap()))
-            .env(
-                "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER",
-                libraries.join("x86_64-unknown-linux-gnu/bin/rust-lld"),
-            );
-        cargo
-    };
-    // What the cargo that runs this test has set is not for the cargo that it starts.
-    for (variable, _) in
-        env::vars().filter(|(name, _)| name.starts_with("CARGO_PKG_") || name == "RUSTUP_TOOLCHAIN")
-    {
-        cargo.env_remove(variable);
-    }
-    let status = cargo
-        .args(["build", "--quiet", "--release", "--target", TARGET])
-        .env("RUSTFLAGS", "-C target-feature=+simd128")
-        .env("CARGO_TARGET_DIR", &target_dir)
-        .current_dir(dir)
-        .status()
-        .expect(
-            "apt-get install rustc-web cargo-web rust-web-src, or rustup target add wasm32-unknown-unknown",
-        );
-    assert!(status.success(), "{name} does not build");
-    encode(
-        &fs::read(
-            target_dir
-                .join(TARGET)
-                .join("release")
-                .join(format!("{name}.wasm")),
-        )
-        .unwrap(),
-    )
 }
