@@ -206,8 +206,14 @@ impl PartitionReader {
     /// Whether some end is waited for.
     fn is_waiting(&self, claims: &[Claimed]) -> bool {
         claims.iter().any(|claimed| {
-            let stall = claimed.id.and_then(|id| self.catalog.known(id)?.stall.as_ref());
-            stall.is_some_and(|stall| stall.size == claimed.found.size)
+            let size = claimed.found.size;
+            claimed
+                .id
+                .and_then(|id| self.catalog.known(id))
+                .is_some_and(|known| {
+                    known.exhausted_at != Some(size)
+                        && known.stall.as_ref().is_some_and(|stall| stall.size == size)
+                })
         })
     }
 
