@@ -13,8 +13,15 @@ fn secrets(source: &Path) -> BTreeSet<String> {
     let mut secrets = BTreeSet::new();
     for file in files(source) {
         for line in lines(&std::fs::read(file).unwrap()) {
-            let Ok(event) = serde_json::from_slice::<Value>(line) else { continue };
-            secrets.extend(["email", "tarjeta"].iter().filter_map(|name| event[*name].as_str()).map(str::to_owned));
+            let Ok(event) = serde_json::from_slice::<Value>(line) else {
+                continue;
+            };
+            secrets.extend(
+                ["email", "tarjeta"]
+                    .iter()
+                    .filter_map(|name| event[*name].as_str())
+                    .map(str::to_owned),
+            );
         }
     }
     secrets
@@ -27,7 +34,11 @@ fn find_any<'a>(bytes: &[u8], secrets: &'a BTreeSet<String>) -> Option<&'a Strin
         by_head.entry(&secret.as_bytes()[..6]).or_default().push(secret);
     }
     bytes.windows(6).enumerate().find_map(|(at, head)| {
-        by_head.get(head)?.iter().find(|secret| bytes[at..].starts_with(secret.as_bytes())).copied()
+        by_head
+            .get(head)?
+            .iter()
+            .find(|secret| bytes[at..].starts_with(secret.as_bytes()))
+            .copied()
     })
 }
 
@@ -36,26 +47,50 @@ fn a_demo_accounts_for_every_line_and_hides_every_personal_value() {
     let mesh = Mesh::ventas();
     let dir = mesh.path().join("demo");
     let output = Command::new(malla())
-        .args(["demo", "--once", "--events", "6000", "--dir", dir.to_str().unwrap()])
+        .args([
+            "demo",
+            "--once",
+            "--events",
+            "6000",
+            "--dir",
+            dir.to_str().unwrap(),
+        ])
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", text(&output));
     let shown = String::from_utf8(output.stdout).unwrap();
     assert!(shown.contains("1 of 1 OK  ventas.transacciones"), "{shown}");
-    assert!(shown.contains("= 6,000 of 6,000 read: every line accounted for"), "{shown}");
+    assert!(
+        shown.contains("= 6,000 of 6,000 read: every line accounted for"),
+        "{shown}"
+    );
     assert_eq!(shown.matches("  malla query --config").count(), 3, "{shown}");
 
     let config = dir.join("malla.toml");
     let query = |sql: &str, format: &str| {
         let output = Command::new(malla())
-            .args(["query", "--config", config.to_str().unwrap(), "--format", format, "--limit", "1000000", sql])
+            .args([
+                "query",
+                "--config",
+                config.to_str().unwrap(),
+                "--format",
+                format,
+                "--limit",
+                "1000000",
+                sql,
+            ])
             .output()
             .unwrap();
         assert!(output.status.success(), "{}", text(&output));
         String::from_utf8(output.stdout).unwrap()
     };
-    let rows = |sql: &str| -> Vec<BTreeMap<String, Value>> { serde_json::from_str(&query(sql, "json")).unwrap() };
-    let count = |table: &str| rows(&format!("SELECT count(*) AS n FROM {table}"))[0]["n"].as_u64().unwrap();
+    let rows =
+        |sql: &str| -> Vec<BTreeMap<String, Value>> { serde_json::from_str(&query(sql, "json")).unwrap() };
+    let count = |table: &str| {
+        rows(&format!("SELECT count(*) AS n FROM {table}"))[0]["n"]
+            .as_u64()
+            .unwrap()
+    };
 
     let curated = count("ventas.transacciones");
     let quarantined = count("ventas_quarantine.transacciones");
@@ -71,7 +106,11 @@ fn a_demo_accounts_for_every_line_and_hides_every_personal_value() {
         let found = find_any(&std::fs::read(&file).unwrap(), &secrets);
         assert_eq!(found, None, "in {}", file.display());
     }
-    for table in ["ventas.transacciones", "ventas_raw.transacciones", "ventas_quarantine.transacciones"] {
+    for table in [
+        "ventas.transacciones",
+        "ventas_raw.transacciones",
+        "ventas_quarantine.transacciones",
+    ] {
         let decoded = query(&format!("SELECT * FROM {table}"), "csv");
         assert_eq!(find_any(decoded.as_bytes(), &secrets), None, "in {table}");
     }
@@ -80,7 +119,9 @@ fn a_demo_accounts_for_every_line_and_hides_every_personal_value() {
     let mut emails = BTreeMap::new();
     for file in files(&source) {
         for line in lines(&std::fs::read(file).unwrap()) {
-            let Ok(event) = serde_json::from_slice::<Value>(line) else { continue };
+            let Ok(event) = serde_json::from_slice::<Value>(line) else {
+                continue;
+            };
             if let (Some(id), Some(email)) = (event["transaccion_id"].as_str(), event["email"].as_str()) {
                 emails.insert(id.to_owned(), email.trim().to_lowercase());
             }
@@ -89,21 +130,43 @@ fn a_demo_accounts_for_every_line_and_hides_every_personal_value() {
     let mut tokens: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut owners: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for row in rows("SELECT transaccion_id, email FROM ventas.transacciones WHERE email IS NOT NULL") {
-        let (id, token) = (row["transaccion_id"].as_str().unwrap(), row["email"].as_str().unwrap());
-        tokens.entry(emails[id].clone()).or_default().insert(token.to_owned());
-        owners.entry(token.to_owned()).or_default().insert(emails[id].clone());
+        let (id, token) = (
+            row["transaccion_id"].as_str().unwrap(),
+            row["email"].as_str().unwrap(),
+        );
+        tokens
+            .entry(emails[id].clone())
+            .or_default()
+            .insert(token.to_owned());
+        owners
+            .entry(token.to_owned())
+            .or_default()
+            .insert(emails[id].clone());
     }
     assert!(tokens.values().all(|tokens| tokens.len() == 1));
     assert!(owners.values().all(|owners| owners.len() == 1));
-    assert!(tokens.len() < emails.len(), "the simulation has customers that buy twice");
+    assert!(
+        tokens.len() < emails.len(),
+        "the simulation has customers that buy twice"
+    );
 
     // A second demo goes on where the first ended.
     let output = Command::new(malla())
-        .args(["demo", "--once", "--events", "1000", "--dir", dir.to_str().unwrap()])
+        .args([
+            "demo",
+            "--once",
+            "--events",
+            "1000",
+            "--dir",
+            dir.to_str().unwrap(),
+        ])
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", text(&output));
-    assert_eq!(count("ventas.transacciones") + count("ventas_quarantine.transacciones"), 7000);
+    assert_eq!(
+        count("ventas.transacciones") + count("ventas_quarantine.transacciones"),
+        7000
+    );
 }
 
 #[test]

@@ -33,12 +33,13 @@ customProperties:
 fn a_failing_plugin_loses_its_own_batches_to_quarantine_and_no_other() {
     let payload = "crash_panic";
     let mesh = Mesh::ventas();
-    let component =
-        malla_contract::embed(&std::fs::read(evil()).unwrap(), &contract(payload)).unwrap();
+    let component = malla_contract::embed(&std::fs::read(evil()).unwrap(), &contract(payload)).unwrap();
     std::fs::write(mesh.path().join("plugins/malo.wasm"), component).unwrap();
     let source = mesh.add_source("malo", "eventos");
     std::fs::create_dir(source.join("0")).unwrap();
-    let events: String = (0..100).map(|n| format!("{{\"id\":\"e-{n}\",\"n\":{n}}}\n")).collect();
+    let events: String = (0..100)
+        .map(|n| format!("{{\"id\":\"e-{n}\",\"n\":{n}}}\n"))
+        .collect();
     std::fs::write(source.join("0/a.jsonl"), events).unwrap();
     mesh.append("0", "a.jsonl", format!("{}\n", sale("t-1")).as_bytes());
 
@@ -52,5 +53,8 @@ fn a_failing_plugin_loses_its_own_batches_to_quarantine_and_no_other() {
     assert_eq!(rows[0]["stage"], "failed");
     assert_eq!(rows[0]["n"], 100);
     let message = rows[0]["message"].as_str().unwrap();
-    assert!(message.contains("malo") && message.contains("1.0.0") && message.contains(payload), "{message}");
+    assert!(
+        message.contains("malo") && message.contains("1.0.0") && message.contains(payload),
+        "{message}"
+    );
 }

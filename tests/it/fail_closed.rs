@@ -10,7 +10,9 @@ fn refused(mesh: &Mesh) -> String {
     let config = mesh.config();
     let output = mesh.output(&["run", "--once", "--config", config.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(1));
-    let parquet = files(&mesh.path().join("lake")).into_iter().filter(|f| f.extension().is_some_and(|e| e == "parquet"));
+    let parquet = files(&mesh.path().join("lake"))
+        .into_iter()
+        .filter(|f| f.extension().is_some_and(|e| e == "parquet"));
     assert_eq!(parquet.count(), 0, "nothing may be written");
     String::from_utf8(output.stderr).unwrap()
 }
@@ -34,9 +36,17 @@ fn a_column_without_a_mask() {
 #[test]
 fn a_mask_that_does_not_exist() {
     let mesh = Mesh::ventas();
-    edit(&mesh, "policies/masks.toml", "mask = \"token\"", "mask = \"tokn\"");
+    edit(
+        &mesh,
+        "policies/masks.toml",
+        "mask = \"token\"",
+        "mask = \"tokn\"",
+    );
     let said = refused(&mesh);
-    assert!(said.contains("masks.toml") && said.contains("`tokn`") && said.contains("show-last-4"), "{said}");
+    assert!(
+        said.contains("masks.toml") && said.contains("`tokn`") && said.contains("show-last-4"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -51,14 +61,20 @@ fn no_key_store() {
     let mesh = Mesh::ventas();
     std::fs::remove_file(mesh.path().join("keys/malla.keys")).unwrap();
     let said = refused(&mesh);
-    assert!(said.contains("malla.keys") && said.contains("malla init"), "{said}");
+    assert!(
+        said.contains("malla.keys") && said.contains("malla init"),
+        "{said}"
+    );
 }
 
 #[test]
 fn a_key_store_that_others_can_read() {
     let mesh = Mesh::ventas();
     let keys = mesh.path().join("keys/malla.keys");
-    assert_eq!(std::fs::metadata(&keys).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        std::fs::metadata(&keys).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
     std::fs::set_permissions(&keys, std::fs::Permissions::from_mode(0o640)).unwrap();
     assert!(refused(&mesh).contains("chmod 600"));
 }
@@ -72,14 +88,22 @@ fn a_component_without_a_contract_stops_only_itself() {
     let output = mesh.output(&["run", "--once", "--config", config.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains("otro.wasm") && said.contains("malla plugin build"), "{said}");
+    assert!(
+        said.contains("otro.wasm") && said.contains("malla plugin build"),
+        "{said}"
+    );
     assert_eq!(mesh.count("ventas.transacciones"), 1);
 }
 
 #[test]
 fn a_source_that_malla_toml_does_not_know() {
     let mesh = Mesh::ventas();
-    edit(&mesh, "malla.toml", "[sources.ventas.transacciones]", "[sources.ventas.otra]");
+    edit(
+        &mesh,
+        "malla.toml",
+        "[sources.ventas.transacciones]",
+        "[sources.ventas.otra]",
+    );
     assert!(refused(&mesh).contains("[sources.ventas.transacciones]"));
 }
 

@@ -13,7 +13,9 @@ fn kill_and_count(kills: usize, events: u64, longest: Duration) {
     mesh.simulate(events, 7);
     let config = std::fs::read_to_string(mesh.config()).unwrap();
     // Small batches and commits: many moments at which to die.
-    let config = config.replace("rows = 65536", "rows = 700").replace("rows = 500000", "rows = 3000");
+    let config = config
+        .replace("rows = 65536", "rows = 700")
+        .replace("rows = 500000", "rows = 3000");
     std::fs::write(mesh.config(), config).unwrap();
 
     let mut random = StdRng::seed_from_u64(50);
@@ -26,28 +28,40 @@ fn kill_and_count(kills: usize, events: u64, longest: Duration) {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        std::thread::sleep(Duration::from_millis(random.random_range(20..longest.as_millis() as u64)));
+        std::thread::sleep(Duration::from_millis(
+            random.random_range(20..longest.as_millis() as u64),
+        ));
         killed += usize::from(child.try_wait().unwrap().is_none());
         child.kill().unwrap();
         child.wait().unwrap();
     }
     let report = mesh.run_once();
-    eprintln!("killed {killed} times while running; the last run read {}", report["products"][0]["read"]);
+    eprintln!(
+        "killed {killed} times while running; the last run read {}",
+        report["products"][0]["read"]
+    );
 
     let lines = mesh.lines_written();
     assert_eq!(lines, events);
-    assert_eq!(mesh.count("ventas.transacciones") + mesh.count("ventas_quarantine.transacciones"), events);
+    assert_eq!(
+        mesh.count("ventas.transacciones") + mesh.count("ventas_quarantine.transacciones"),
+        events
+    );
     let undecodable = mesh.count("ventas_quarantine.transacciones WHERE stage = 'undecodable'");
     assert_eq!(mesh.count("ventas_raw.transacciones") + undecodable, events);
-    let twice = "(SELECT transaccion_id FROM ventas.transacciones GROUP BY transaccion_id HAVING count(*) > 1)";
+    let twice =
+        "(SELECT transaccion_id FROM ventas.transacciones GROUP BY transaccion_id HAVING count(*) > 1)";
     assert_eq!(mesh.count(twice), 0);
     for table in ["ventas_raw.transacciones", "ventas_quarantine.transacciones"] {
-        let twice = format!(
-            "(SELECT 1 FROM {table} GROUP BY source_partition, source_offset HAVING count(*) > 1)"
-        );
+        let twice =
+            format!("(SELECT 1 FROM {table} GROUP BY source_partition, source_offset HAVING count(*) > 1)");
         assert_eq!(mesh.count(&twice), 0, "{table}");
     }
-    assert_eq!(mesh.run_once()["products"][0]["read"], 0, "a drained source stays drained");
+    assert_eq!(
+        mesh.run_once()["products"][0]["read"],
+        0,
+        "a drained source stays drained"
+    );
 }
 
 #[test]

@@ -13,7 +13,12 @@ fn accounted(mesh: &Mesh) -> u64 {
 fn reasons(mesh: &Mesh) -> Vec<(String, u64)> {
     mesh.query("SELECT rule, count(*) AS n FROM ventas_quarantine.transacciones GROUP BY rule ORDER BY rule")
         .iter()
-        .map(|row| (row["rule"].as_str().unwrap().to_owned(), row["n"].as_u64().unwrap()))
+        .map(|row| {
+            (
+                row["rule"].as_str().unwrap().to_owned(),
+                row["n"].as_u64().unwrap(),
+            )
+        })
         .collect()
 }
 
@@ -35,15 +40,37 @@ fn no_line_of_a_messy_directory_is_lost_or_stops_the_run() {
     };
     put("a", "1.jsonl", sale("good-1").as_bytes());
     put("a", "1.jsonl", b"{\"transaccion_id\":\"\xff\xfe\"}");
-    put("a", "1.jsonl", format!("{{\"relleno\":\"{}\"}}", "x".repeat(5 << 20)).as_bytes());
-    put("a", "1.jsonl", with("canal", &format!("\"{}\"", "y".repeat(5 << 20))).as_bytes());
-    put("a", "1.jsonl", format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000)).as_bytes());
-    put("a", "1.jsonl", with("extra", &format!("{}1{}", "[".repeat(60), "]".repeat(60))).as_bytes());
+    put(
+        "a",
+        "1.jsonl",
+        format!("{{\"relleno\":\"{}\"}}", "x".repeat(5 << 20)).as_bytes(),
+    );
+    put(
+        "a",
+        "1.jsonl",
+        with("canal", &format!("\"{}\"", "y".repeat(5 << 20))).as_bytes(),
+    );
+    put(
+        "a",
+        "1.jsonl",
+        format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000)).as_bytes(),
+    );
+    put(
+        "a",
+        "1.jsonl",
+        with("extra", &format!("{}1{}", "[".repeat(60), "]".repeat(60))).as_bytes(),
+    );
     put("a", "1.jsonl", with("monto", "\"12.50\"").as_bytes());
     put("a", "1.jsonl", with("monto", "\"doce\"").as_bytes());
     put("a", "1.jsonl", with("cantidad", "\"3\"").as_bytes());
     put("a", "1.jsonl", with("cantidad", "99999999999").as_bytes());
-    for date in ["\"2026-11-21\"", "\"21/11/2026\"", "\"Nov 21, 2026\"", "1763719200", "\"2026-11-21T10:00:00\""] {
+    for date in [
+        "\"2026-11-21\"",
+        "\"21/11/2026\"",
+        "\"Nov 21, 2026\"",
+        "1763719200",
+        "\"2026-11-21T10:00:00\"",
+    ] {
         put("a", "1.jsonl", with("timestamp", date).as_bytes());
     }
     put("a", "1.jsonl", b"\0\0\0\0");
@@ -55,18 +82,25 @@ fn no_line_of_a_messy_directory_is_lost_or_stops_the_run() {
     put("a", "1.jsonl", with("region", "null").as_bytes());
     put("a", "1.jsonl", with("region", "\"\"").as_bytes());
     put("a", "1.jsonl", format!("{}\r", sale("crlf")).as_bytes());
+    put("una partición con espacios", "é.jsonl", sale("good-2").as_bytes());
     mesh.append("a", "2.jsonl", b"");
     std::fs::create_dir(mesh.source().join("a/3.jsonl")).unwrap();
-    mesh.append("a", "4.jsonl", format!("\u{feff}{}", sale("bom-and-no-newline")).as_bytes());
+    mesh.append(
+        "a",
+        "4.jsonl",
+        format!("\u{feff}{}", sale("bom-and-no-newline")).as_bytes(),
+    );
     written += 1;
     let good = format!("{}\n{}\n", sale("gz-1"), sale("gz-2"));
-    for (name, bytes) in [("5.jsonl.gz", gzip(good.as_bytes())), ("6.jsonl.zst", zstd(good.as_bytes()))] {
+    for (name, bytes) in [
+        ("5.jsonl.gz", gzip(good.as_bytes())),
+        ("6.jsonl.zst", zstd(good.as_bytes())),
+    ] {
         mesh.append("a", name, &bytes);
         written += 2;
     }
     mesh.append("b", "not-a-gzip.jsonl.gz", b"this is no gzip\n");
     std::fs::create_dir(mesh.source().join("empty-partition")).unwrap();
-    put("una partición con espacios", "é.jsonl", sale("good-2").as_bytes());
 
     let report = mesh.run_once();
     assert_eq!(report["failures"].as_array().unwrap().len(), 0, "{report}");
@@ -76,8 +110,18 @@ fn no_line_of_a_messy_directory_is_lost_or_stops_the_run() {
     let corrupt = accounted(&mesh) - written;
     assert!(corrupt <= 1, "{quarantined:?}");
     assert!(mesh.count("ventas.transacciones") >= 10, "{quarantined:?}");
-    let messages = mesh.on("query", &["--format", "csv", "SELECT message FROM ventas_quarantine.transacciones"]);
-    assert!(!messages.contains("example.com") && !messages.contains("doce"), "{messages}");
+    let messages = mesh.on(
+        "query",
+        &[
+            "--format",
+            "csv",
+            "SELECT message FROM ventas_quarantine.transacciones",
+        ],
+    );
+    assert!(
+        !messages.contains("example.com") && !messages.contains("doce"),
+        "{messages}"
+    );
     assert_eq!(mesh.run_once()["products"][0]["read"], 0);
 }
 
@@ -90,8 +134,12 @@ fn zstd(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn pipe(program: &str, arguments: &[&str], input: &[u8]) -> Vec<u8> {
-    let mut child =
-        Command::new(program).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     child.stdin.take().unwrap().write_all(input).unwrap();
     child.wait_with_output().unwrap().stdout
 }
@@ -113,7 +161,13 @@ impl Running {
 
     fn stop(mut self) {
         let id = self.0.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &id])
+                .status()
+                .unwrap()
+                .success()
+        );
         assert!(self.0.wait().unwrap().success());
     }
 }
@@ -136,7 +190,9 @@ fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
 #[test]
 fn a_running_host_follows_appends_rotation_and_new_partitions() {
     let mesh = Mesh::ventas();
-    let config = std::fs::read_to_string(mesh.config()).unwrap().replace("seconds = 5.0", "seconds = 0.2");
+    let config = std::fs::read_to_string(mesh.config())
+        .unwrap()
+        .replace("seconds = 5.0", "seconds = 0.2");
     std::fs::write(mesh.config(), config).unwrap();
     let first = sale("first");
     let (head, tail) = first.split_at(40);
@@ -148,7 +204,9 @@ fn a_running_host_follows_appends_rotation_and_new_partitions() {
     });
     // The rest of a line that was read in two.
     mesh.append("p", "a.jsonl", format!("{tail}\n").as_bytes());
-    wait_until("the halves are one line", || mesh.count("ventas.transacciones") == 2);
+    wait_until("the halves are one line", || {
+        mesh.count("ventas.transacciones") == 2
+    });
     // Rotation: the old file under a new name with more lines, a new one under the old name.
     let folder = mesh.source().join("p");
     std::fs::rename(folder.join("a.jsonl"), folder.join("a.jsonl.1")).unwrap();
@@ -158,7 +216,9 @@ fn a_running_host_follows_appends_rotation_and_new_partitions() {
     wait_until("everything is read", || mesh.count("ventas.transacciones") == 5);
     // A file that shrinks is a new file from its start.
     std::fs::write(folder.join("b.jsonl"), format!("{}\n", sale("6"))).unwrap();
-    wait_until("the shrunk file is read", || mesh.count("ventas.transacciones") == 6);
+    wait_until("the shrunk file is read", || {
+        mesh.count("ventas.transacciones") == 6
+    });
     running.stop();
     assert_eq!(mesh.count("ventas_quarantine.transacciones"), 0);
 }

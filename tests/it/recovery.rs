@@ -18,7 +18,11 @@ fn accounted(mesh: &Mesh) -> u64 {
 
 #[test]
 fn each_way_of_cutting_a_tick_is_repaired() {
-    for cut in [&["curated/transacciones"][..], &["raw/transacciones"], &["curated/transacciones", "raw/transacciones"]] {
+    for cut in [
+        &["curated/transacciones"][..],
+        &["raw/transacciones"],
+        &["curated/transacciones", "raw/transacciones"],
+    ] {
         let mesh = Mesh::ventas();
         mesh.simulate(900, 3);
         mesh.run_once();
@@ -33,8 +37,13 @@ fn each_way_of_cutting_a_tick_is_repaired() {
         mesh.run_once();
         assert_eq!(accounted(&mesh), 2500, "{cut:?}");
         let undecodable = mesh.count("ventas_quarantine.transacciones WHERE stage = 'undecodable'");
-        assert_eq!(mesh.count("ventas_raw.transacciones") + undecodable, 2500, "{cut:?}");
-        let ids = mesh.query("SELECT count(DISTINCT transaccion_id) AS n FROM ventas.transacciones")[0]["n"].clone();
+        assert_eq!(
+            mesh.count("ventas_raw.transacciones") + undecodable,
+            2500,
+            "{cut:?}"
+        );
+        let ids = mesh.query("SELECT count(DISTINCT transaccion_id) AS n FROM ventas.transacciones")[0]["n"]
+            .clone();
         assert_eq!(ids, mesh.count("ventas.transacciones"), "{cut:?}");
     }
 }

@@ -14,7 +14,11 @@ pub(crate) fn malla() -> PathBuf {
     }
     let test = std::env::current_exe().unwrap();
     let binary = test.parent().and_then(Path::parent).unwrap().join("malla");
-    assert!(binary.exists(), "{} is missing: run `cargo xtask test`, or `cargo build` first", binary.display());
+    assert!(
+        binary.exists(),
+        "{} is missing: run `cargo xtask test`, or `cargo build` first",
+        binary.display()
+    );
     binary
 }
 
@@ -28,7 +32,11 @@ pub(crate) fn evil() -> PathBuf {
 }
 
 fn component(path: &Path) -> PathBuf {
-    assert!(path.exists(), "{} is missing: run `cargo xtask guests`", path.display());
+    assert!(
+        path.exists(),
+        "{} is missing: run `cargo xtask guests`",
+        path.display()
+    );
     path.to_owned()
 }
 
@@ -39,7 +47,9 @@ pub(crate) struct Mesh {
 impl Mesh {
     /// A mesh with the ventas plugin and an empty source.
     pub(crate) fn ventas() -> Self {
-        let mesh = Self { dir: tempfile::tempdir().unwrap() };
+        let mesh = Self {
+            dir: tempfile::tempdir().unwrap(),
+        };
         mesh.ok(&["init", mesh.path().to_str().unwrap()]);
         std::fs::copy(ventas(), mesh.path().join("plugins/ventas.wasm")).unwrap();
         mesh.add_source("ventas", "transacciones");
@@ -50,7 +60,9 @@ impl Mesh {
         let place = format!("sources/{domain}/{source}");
         let config = self.path().join("malla.toml");
         let mut text = std::fs::read_to_string(&config).unwrap();
-        text.push_str(&format!("\n[sources.{domain}.{source}]\ndirectory = \"{place}\"\n"));
+        text.push_str(&format!(
+            "\n[sources.{domain}.{source}]\ndirectory = \"{place}\"\n"
+        ));
         std::fs::write(config, text).unwrap();
         let place = self.path().join(place);
         std::fs::create_dir_all(&place).unwrap();
@@ -74,13 +86,19 @@ impl Mesh {
         use std::io::Write;
         let folder = self.source().join(partition);
         std::fs::create_dir_all(&folder).unwrap();
-        let mut file =
-            std::fs::OpenOptions::new().create(true).append(true).open(folder.join(segment)).unwrap();
+        let mut file = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(folder.join(segment))
+            .unwrap();
         file.write_all(bytes).unwrap();
     }
 
     pub(crate) fn simulate(&self, events: u64, seed: u64) {
-        self.on("simulate", &["--events", &events.to_string(), "--seed", &seed.to_string()]);
+        self.on(
+            "simulate",
+            &["--events", &events.to_string(), "--seed", &seed.to_string()],
+        );
     }
 
     pub(crate) fn run_once(&self) -> Value {
@@ -112,18 +130,26 @@ impl Mesh {
     }
 
     pub(crate) fn count(&self, from: &str) -> u64 {
-        self.query(&format!("SELECT count(*) AS n FROM {from}"))[0]["n"].as_u64().unwrap()
+        self.query(&format!("SELECT count(*) AS n FROM {from}"))[0]["n"]
+            .as_u64()
+            .unwrap()
     }
 
     /// Lines in all segments of the source, the last of a file without a newline included.
     pub(crate) fn lines_written(&self) -> u64 {
-        files(&self.source()).iter().map(|file| lines(&std::fs::read(file).unwrap()).count() as u64).sum()
+        files(&self.source())
+            .iter()
+            .filter(|file| file.extension().is_some_and(|extension| extension == "jsonl"))
+            .map(|file| lines(&std::fs::read(file).unwrap()).count() as u64)
+            .sum()
     }
 }
 
 pub(crate) fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     let whole = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-    whole.split(|byte| *byte == b'\n').take(if bytes.is_empty() { 0 } else { usize::MAX })
+    whole
+        .split(|byte| *byte == b'\n')
+        .take(if bytes.is_empty() { 0 } else { usize::MAX })
 }
 
 /// Every file below a folder.
@@ -141,7 +167,11 @@ pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 pub(crate) fn text(output: &Output) -> String {
-    format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    format!(
+        "{}\n{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
 }
 
 /// A valid event of ventas.transacciones.

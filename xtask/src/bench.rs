@@ -46,7 +46,11 @@ const ROWS: [Row; 4] = [
 
 pub(crate) fn run() -> Result<()> {
     demo::build()?;
-    let benches = [("malla-sandbox", "boundary"), ("malla-privacy", "mask"), ("malla-pipeline", "whole_path")];
+    let benches = [
+        ("malla-sandbox", "boundary"),
+        ("malla-privacy", "mask"),
+        ("malla-pipeline", "whole_path"),
+    ];
     for (package, bench) in benches {
         shell::run(
             &format!("bench {bench}"),
@@ -54,13 +58,21 @@ pub(crate) fn run() -> Result<()> {
         )?;
     }
     println!("\n| what | measured | bar | |\n|---|---|---|---|");
-    for Row { what, of: (upper, lower), bar } in ROWS {
+    for Row {
+        what,
+        of: (upper, lower),
+        bar,
+    } in ROWS
+    {
         let ratio = median(upper)? / median(lower)?;
         let (met, bar) = match bar {
             Bar::AtMost(most) => (ratio <= most, format!("<= {most}x")),
             Bar::AtLeast(least) => (ratio >= least, format!(">= {least}x")),
         };
-        println!("| {what} | {ratio:.2}x | {bar} | {} |", if met { "met" } else { "missed" });
+        println!(
+            "| {what} | {ratio:.2}x | {bar} | {} |",
+            if met { "met" } else { "missed" }
+        );
     }
     Ok(())
 }
@@ -68,7 +80,11 @@ pub(crate) fn run() -> Result<()> {
 /// Median of a criterion bench, in nanoseconds.
 fn median(bench: &str) -> Result<f64> {
     let path = target().join("criterion").join(bench).join("new/estimates.json");
-    let text = std::fs::read_to_string(&path).with_context(|| format!("no result of bench {bench}: {}", path.display()))?;
+    let text = std::fs::read_to_string(&path)
+        .with_context(|| format!("no result of bench {bench}: {}", path.display()))?;
     let estimates: Value = serde_json::from_str(&text)?;
-    estimates["median"]["point_estimate"].as_f64().with_context(|| format!("no median in {}", Path::new(&path).display()))
+    estimates
+        .pointer("/median/point_estimate")
+        .and_then(Value::as_f64)
+        .with_context(|| format!("no median in {}", Path::new(&path).display()))
 }

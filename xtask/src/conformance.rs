@@ -8,7 +8,14 @@ use crate::demo;
 use crate::shell::{self, Profile, command, root, target};
 
 /// `deltalake`, `polars`, `pyarrow`: independent readers of the tables. `datacontract-cli`, `jsonschema`: of contracts.
-const PACKAGES: [&str; 6] = ["deltalake", "polars", "pyarrow", "datacontract-cli", "jsonschema", "pyyaml"];
+const PACKAGES: [&str; 6] = [
+    "deltalake",
+    "polars",
+    "pyarrow",
+    "datacontract-cli",
+    "jsonschema",
+    "pyyaml",
+];
 
 pub(crate) fn run() -> Result<()> {
     demo::build()?;
@@ -21,12 +28,25 @@ pub(crate) fn run() -> Result<()> {
     let mesh = work.join("demo");
     shell::run(
         "malla demo",
-        command(Profile::Release.malla()).args(["demo", "--once", "--events", "100000", "--dir"]).arg(&mesh),
+        command(Profile::Release.malla())
+            .args(["demo", "--once", "--events", "100000", "--dir"])
+            .arg(&mesh),
     )?;
-    shell::run("tables, by deltalake and polars", command(&python).arg("xtask/conformance/tables.py").arg(&mesh))?;
+    shell::run(
+        "tables, by deltalake and polars",
+        command(&python).arg("xtask/conformance/tables.py").arg(&mesh),
+    )?;
 
-    shell::run("malla plugin new", command(Profile::Release.malla()).current_dir(&work).args(["plugin", "new", "prueba"]))?;
-    let contracts = [root().join("plugins/ventas/contract.yaml"), work.join("prueba/contract.yaml")];
+    shell::run(
+        "malla plugin new",
+        command(Profile::Release.malla())
+            .current_dir(&work)
+            .args(["plugin", "new", "prueba"]),
+    )?;
+    let contracts = [
+        root().join("plugins/ventas/contract.yaml"),
+        work.join("prueba/contract.yaml"),
+    ];
     shell::run(
         "contracts, by the ODCS schema",
         command(&python)
@@ -52,11 +72,20 @@ fn environment() -> Result<PathBuf> {
     let venv = target().join("conformance-venv");
     let python = venv.join("bin/python");
     if !venv.join("ready").exists() {
-        eprintln!("Making a Python environment in {} with {} (PyPI).", venv.display(), PACKAGES.join(", "));
-        shell::run("python3 -m venv", command("python3").args(["-m", "venv"]).arg(&venv))?;
+        eprintln!(
+            "Making a Python environment in {} with {} (PyPI).",
+            venv.display(),
+            PACKAGES.join(", ")
+        );
+        shell::run(
+            "python3 -m venv",
+            command("python3").args(["-m", "venv"]).arg(&venv),
+        )?;
         shell::run(
             "pip install",
-            command(&python).args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(PACKAGES),
+            command(&python)
+                .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+                .args(PACKAGES),
         )?;
         std::fs::write(venv.join("ready"), "")?;
     }

@@ -9,7 +9,10 @@ use crate::shell::{self, Profile, cargo, command};
 
 pub(crate) fn build() -> Result<()> {
     let started = Instant::now();
-    shell::run("cargo build --release (the first time takes minutes)", cargo().args(["build", "--release", "--package", "malla"]))?;
+    shell::run(
+        "cargo build --release (the first time takes minutes)",
+        cargo().args(["build", "--release", "--package", "malla"]),
+    )?;
     guests::build_plugins(Profile::Release)?;
     eprintln!("== built in {:.0} s", started.elapsed().as_secs_f64());
     Ok(())
@@ -17,5 +20,8 @@ pub(crate) fn build() -> Result<()> {
 
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     build()?;
-    shell::run("malla demo", command(Profile::Release.malla()).arg("demo").args(arguments))
+    shell::run(
+        "malla demo",
+        command(Profile::Release.malla()).arg("demo").args(arguments),
+    )
 }

@@ -8,13 +8,19 @@ use malla_toolchain::{BuildReport, PluginDir};
 use crate::machine;
 use crate::shell::{Profile, root, target};
 
+/// The example plugins, by their folders in `plugins`.
+pub(crate) const DOMAINS: &[&str] = &["ventas"];
+
 /// Builds the example plugins, and puts them where `malla demo` looks: in `plugins` beside the executable.
 pub(crate) fn build_plugins(profile: Profile) -> Result<PathBuf> {
     machine::wasm()?;
     let folder = profile.folder().join("plugins");
     std::fs::create_dir_all(&folder)?;
-    for domain in ["ventas"] {
-        build(&root().join("plugins").join(domain), &folder.join(format!("{domain}.wasm")))?;
+    for domain in DOMAINS {
+        build(
+            &root().join("plugins").join(domain),
+            &folder.join(format!("{domain}.wasm")),
+        )?;
     }
     Ok(folder)
 }
@@ -29,12 +35,16 @@ pub(crate) fn build_all(profile: Profile) -> Result<PathBuf> {
 /// The hostile guest. It is no plugin: it has no contract.
 fn build_evil() -> Result<()> {
     let dir = root().join("tests/evil");
-    let report = at(&dir).build_guest().with_context(|| format!("cannot build {}", dir.display()))?;
+    let report = at(&dir)
+        .build_guest()
+        .with_context(|| format!("cannot build {}", dir.display()))?;
     put(&report, &target().join("guests/evil.wasm"))
 }
 
 fn build(dir: &Path, to: &Path) -> Result<()> {
-    let report = at(dir).build().with_context(|| format!("cannot build {}", dir.display()))?;
+    let report = at(dir)
+        .build()
+        .with_context(|| format!("cannot build {}", dir.display()))?;
     put(&report, to)
 }
 

@@ -8,14 +8,26 @@ const DEBIAN: [&str; 3] = ["rustc-web", "cargo-web", "rust-web-src"];
 
 /// Makes sure that plugins can be compiled to Wasm.
 pub(crate) fn wasm() -> Result<()> {
-    let Err(missing) = malla_toolchain::wasm_toolchain() else { return Ok(()) };
+    let Err(missing) = malla_toolchain::wasm_toolchain() else {
+        return Ok(());
+    };
     let rustup = output(command("rustup").arg("--version")).is_some();
     if rustup && std::env::var("RUSTUP_AUTO_INSTALL").as_deref() != Ok("0") {
-        eprintln!("Plugins are WebAssembly: adding the target wasm32-unknown-unknown to your Rust toolchain.");
-        run("rustup target add wasm32-unknown-unknown", command("rustup").args(["target", "add", "wasm32-unknown-unknown"]))?;
-    } else if output(command("id").arg("-u")).as_deref() == Some("0") && output(command("apt-get").arg("--version")).is_some() {
+        eprintln!(
+            "Plugins are WebAssembly: adding the target wasm32-unknown-unknown to your Rust toolchain."
+        );
+        run(
+            "rustup target add wasm32-unknown-unknown",
+            command("rustup").args(["target", "add", "wasm32-unknown-unknown"]),
+        )?;
+    } else if output(command("id").arg("-u")).as_deref() == Some("0")
+        && output(command("apt-get").arg("--version")).is_some()
+    {
         eprintln!("Plugins are WebAssembly, and this Rust toolchain has no target for it.");
-        eprintln!("Installing Debian's {} (about 300 MB), beside the Rust toolchain that is there.", DEBIAN.join(", "));
+        eprintln!(
+            "Installing Debian's {} (about 300 MB), beside the Rust toolchain that is there.",
+            DEBIAN.join(", ")
+        );
         apt(&DEBIAN)?;
     }
     match malla_toolchain::wasm_toolchain() {

@@ -28,7 +28,10 @@ impl Profile {
 
 /// The repository.
 pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_owned).unwrap_or_default()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .map(Path::to_owned)
+        .unwrap_or_default()
 }
 
 pub(crate) fn target() -> PathBuf {
@@ -49,7 +52,9 @@ pub(crate) fn cargo() -> Command {
 /// Runs a step to its end; its output goes to the terminal.
 pub(crate) fn run(what: &str, command: &mut Command) -> Result<()> {
     eprintln!("== {what}");
-    let status = command.status().with_context(|| format!("cannot start {:?}", command.get_program()))?;
+    let status = command
+        .status()
+        .with_context(|| format!("cannot start {:?}", command.get_program()))?;
     if !status.success() {
         bail!("{what}: {:?} ended with {status}", command.get_program());
     }
@@ -59,5 +64,8 @@ pub(crate) fn run(what: &str, command: &mut Command) -> Result<()> {
 /// Runs a program quietly; its output, if it ends well.
 pub(crate) fn output(command: &mut Command) -> Option<String> {
     let output = command.output().ok()?;
-    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    output
+        .status
+        .success()
+        .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

@@ -86,7 +86,9 @@ pub enum LakeError {
     },
     /// Somebody else moved a source's offset, or only part of this commit's offsets has landed.
     #[error(
-        "table `{table}`: offset of `{app_id}` is {found:?}, neither {from:?} where the commit starts nor {to} where it ends: another host reads the same partition; resume from the table's offset"
+        "table `{table}`: offset of `{app_id}` is {}, neither {} where the commit starts nor {to} where it ends: another host reads the same partition; resume from the table's offset",
+        shown(.found),
+        shown(.from)
     )]
     OffsetConflict {
         /// The table.
@@ -150,6 +152,10 @@ pub enum LakeError {
         /// Why.
         reason: String,
     },
+}
+
+fn shown(offset: &Option<i64>) -> String {
+    offset.map_or_else(|| "none".to_owned(), |offset| offset.to_string())
 }
 
 impl LakeError {

@@ -62,11 +62,25 @@ pub struct TableId {
 impl TableId {
     /// A table's id. Domain and name become folders: ASCII letters, digits, `_` and `-`, the first a letter or digit.
     ///
+    /// A domain must not end like the schema of a layer (`_raw`, `_quarantine`): queries name tables
+    /// `<domain>.<name>` and `<domain>_<layer>.<name>`.
+    ///
     /// # Errors
     /// [`LakeError::Name`] for any other name.
     pub fn new(domain: &str, layer: Layer, name: &str) -> Result<Self, LakeError> {
         check("domain", domain)?;
         check("table", name)?;
+        let taken = |layer: &Layer| {
+            domain
+                .strip_suffix(layer.as_str())
+                .is_some_and(|rest| rest.ends_with('_'))
+        };
+        if Layer::ALL.iter().any(taken) {
+            return Err(LakeError::Name {
+                what: "domain, since that is how a query names a layer",
+                name: domain.to_owned(),
+            });
+        }
         Ok(Self {
             domain: domain.to_owned(),
             layer,
@@ -123,6 +137,13 @@ mod tests {
     fn ids_are_paths_of_three_folders() {
         let id = TableId::new("ventas", Layer::Curated, "daily-revenue").unwrap();
         assert_eq!(id.to_string(), "ventas/curated/daily-revenue");
+    }
+
+    #[test]
+    fn a_domain_is_not_a_layer_of_another() {
+        assert!(TableId::new("ventas_raw", Layer::Curated, "t").is_err());
+        assert!(TableId::new("ventas_quarantine", Layer::Raw, "t").is_err());
+        assert!(TableId::new("raw", Layer::Raw, "ventas_raw").is_ok());
     }
 
     #[test]

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use deltalake::kernel::StructType;
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake::kernel::transaction::CommitProperties;
-use deltalake::kernel::StructType;
 use deltalake::logstore::{LogStoreRef, StorageConfig, logstore_for, logstore_with};
 use deltalake::{DeltaTable, DeltaTableError, ensure_table_uri};
 use object_store::path::Path;

@@ -48,7 +48,10 @@ pub(crate) async fn land(table: &Inner, commit: Commit) -> Result<Committed, Lak
             version: 0,
             files: files.len(),
             rows,
-            bytes: files.iter().map(|file| u64::try_from(file.size).unwrap_or(0)).sum(),
+            bytes: files
+                .iter()
+                .map(|file| u64::try_from(file.size).unwrap_or(0))
+                .sum(),
             landed_before: false,
         },
         advances: &commit.advances,
@@ -65,7 +68,9 @@ fn check(table: &Inner, commit: &Commit) -> Result<(), LakeError> {
         reason,
     };
     if commit.advances.is_empty() {
-        return Err(wrong("it moves no offset, so it could not be told from its own repetition".into()));
+        return Err(wrong(
+            "it moves no offset, so it could not be told from its own repetition".into(),
+        ));
     }
     let mut seen = BTreeSet::new();
     for advance in &commit.advances {
@@ -256,11 +261,20 @@ impl Attempt<'_> {
         let version = state.at() + 1;
         self.open.insert(version);
         let put = CommitOrBytes::LogBytes(self.bytes.clone());
-        if let Err(error) = self.table.log.write_commit_entry(version, put, Uuid::new_v4()).await {
+        if let Err(error) = self
+            .table
+            .log
+            .write_commit_entry(version, put, Uuid::new_v4())
+            .await
+        {
             *last_put = Some(error.to_string());
             return Err(LakeError::delta(&self.table.id)(error.into()));
         }
-        state.landed(self.advances.iter().map(|advance| (advance.app_id.as_str(), advance.to)));
+        state.landed(
+            self.advances
+                .iter()
+                .map(|advance| (advance.app_id.as_str(), advance.to)),
+        );
         Ok(Step::Ours(version))
     }
 
@@ -271,7 +285,13 @@ impl Attempt<'_> {
             let entry = log::read(self.table.log.as_ref(), version)
                 .await
                 .map_err(LakeError::delta(&self.table.id))?;
-            if entry.is_some_and(|entry| entry.txn_id.as_ref() == Some(&self.name)) {
+            let Some(entry) = entry else {
+                return Err(LakeError::Commit {
+                    table: self.table.id.clone(),
+                    reason: format!("log entry {version} cannot be read yet"),
+                });
+            };
+            if entry.txn_id.as_ref() == Some(&self.name) {
                 return Ok(Some(version));
             }
             // Another's entry has the place for good.
@@ -326,7 +346,9 @@ impl Inner {
         let interval = {
             let state = self.state.lock().await;
             let properties = state.snapshot().table_properties();
-            properties.checkpoint_interval.map_or(100, std::num::NonZeroU64::get)
+            properties
+                .checkpoint_interval
+                .map_or(100, std::num::NonZeroU64::get)
         };
         if !(version + 1).is_multiple_of(interval) {
             return;

@@ -54,10 +54,12 @@ pub(crate) async fn read(log: &dyn LogStore, version: u64) -> DeltaResult<Option
 
 fn parse(version: u64, bytes: &[u8]) -> DeltaResult<Entry> {
     let mut entry = Entry::default();
-    for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
-        let line: Line = serde_json::from_slice(line).map_err(|error| {
-            DeltaTableError::Generic(format!("log entry {version} is not JSON: {error}"))
-        })?;
+    for line in bytes
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.trim_ascii().is_empty())
+    {
+        let line: Line = serde_json::from_slice(line)
+            .map_err(|error| DeltaTableError::Generic(format!("log entry {version} is not JSON: {error}")))?;
         if let Some(txn) = line.txn {
             entry.offsets.push((txn.app_id, txn.version));
         }

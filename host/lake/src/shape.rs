@@ -17,7 +17,9 @@ const STATS_COUNT: &str = "delta.dataSkippingNumIndexedCols";
 const CHECKPOINT_INTERVAL: &str = "delta.checkpointInterval";
 
 /// Characters that Delta forbids in column names, and those that would end a folder's name.
-const FORBIDDEN: &[char] = &[' ', ',', ';', '{', '}', '(', ')', '\n', '\t', '\r', '=', '/', '\\', '`', '"', '.'];
+const FORBIDDEN: &[char] = &[
+    ' ', ',', ';', '{', '}', '(', ')', '\n', '\t', '\r', '=', '/', '\\', '`', '"', '.',
+];
 
 #[derive(Debug)]
 pub(crate) struct Shape {
@@ -107,7 +109,11 @@ impl Shape {
         };
         for field in batch.schema_ref().fields() {
             if self.schema.index_of(field.name()).is_err() {
-                return Err(mismatch(field.name(), "absent".into(), field.data_type().to_string()));
+                return Err(mismatch(
+                    field.name(),
+                    "absent".into(),
+                    field.data_type().to_string(),
+                ));
             }
         }
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.schema.fields().len());
@@ -129,7 +135,12 @@ impl Shape {
     }
 
     /// Whether rows of this shape may go into a table that the lake has as `found`.
-    pub(crate) fn fits(&self, table: &TableId, found: &Schema, partition_by: &[String]) -> Result<(), LakeError> {
+    pub(crate) fn fits(
+        &self,
+        table: &TableId,
+        found: &Schema,
+        partition_by: &[String],
+    ) -> Result<(), LakeError> {
         let mismatch = |column: &str, expected: String, found: String| LakeError::SchemaMismatch {
             table: table.clone(),
             column: column.to_owned(),
@@ -187,10 +198,14 @@ fn check(spec: &TableSpec, schema: &Schema) -> Result<(), LakeError> {
     for field in schema.fields() {
         let name = field.name();
         if name.is_empty() || name.contains(FORBIDDEN) || name.chars().any(char::is_control) {
-            return Err(wrong(format!("`{name}` cannot name a column: leave out spaces, dots, slashes and brackets")));
+            return Err(wrong(format!(
+                "`{name}` cannot name a column: leave out spaces, dots, slashes and brackets"
+            )));
         }
         if !seen.insert(name.to_lowercase()) {
-            return Err(wrong(format!("two columns are named `{name}`: names differ by more than case")));
+            return Err(wrong(format!(
+                "two columns are named `{name}`: names differ by more than case"
+            )));
         }
         if field.data_type() == &DataType::Null {
             return Err(wrong(format!("column `{name}` has no type")));
@@ -201,14 +216,20 @@ fn check(spec: &TableSpec, schema: &Schema) -> Result<(), LakeError> {
             return Err(wrong(format!("there is no column `{name}`")));
         }
     }
-    if let Some(name) = spec.partition_by.iter().find(|name| spec.without_statistics.contains(name)) {
+    if let Some(name) = spec
+        .partition_by
+        .iter()
+        .find(|name| spec.without_statistics.contains(name))
+    {
         return Err(wrong(format!(
             "column `{name}` is personal and cannot partition the table: its values would be folder names"
         )));
     }
     let distinct: BTreeSet<&String> = spec.partition_by.iter().collect();
     if distinct.len() < spec.partition_by.len() || distinct.len() == schema.fields().len() {
-        return Err(wrong("partition columns must differ, and at least one column must remain".into()));
+        return Err(wrong(
+            "partition columns must differ, and at least one column must remain".into(),
+        ));
     }
     Ok(())
 }
@@ -236,5 +257,9 @@ fn describe(field: &Field) -> String {
 fn identifier(name: &str) -> String {
     let simple = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    if simple { name.to_owned() } else { format!("`{name}`") }
+    if simple {
+        name.to_owned()
+    } else {
+        format!("`{name}`")
+    }
 }

@@ -55,8 +55,8 @@ impl State {
             self.follow(table, log, newest).await?;
             self.at = newest;
         }
-        let changed =
-            snapshot.metadata() != self.snapshot.metadata() || snapshot.protocol() != self.snapshot.protocol();
+        let changed = snapshot.metadata() != self.snapshot.metadata()
+            || snapshot.protocol() != self.snapshot.protocol();
         self.snapshot = snapshot;
         Ok(changed)
     }
@@ -73,7 +73,10 @@ impl State {
         // Aside, so that an error half-way leaves offsets and `at` of one version.
         let mut news = Vec::new();
         for version in self.at + 1..=newest {
-            let Some(entry) = log::read(log.as_ref(), version).await.map_err(LakeError::delta(table))? else {
+            let Some(entry) = log::read(log.as_ref(), version)
+                .await
+                .map_err(LakeError::delta(table))?
+            else {
                 self.offsets.clear();
                 return Ok(());
             };
@@ -98,9 +101,14 @@ impl State {
         }
         let delta = LakeError::delta(table);
         // Only this kind of snapshot answers; it holds the list of files, so it is dropped at once.
-        let snapshot = EagerSnapshot::try_new(log.as_ref(), Some(self.at)).await.map_err(&delta)?;
+        let snapshot = EagerSnapshot::try_new(log.as_ref(), Some(self.at))
+            .await
+            .map_err(&delta)?;
         for app_id in unknown {
-            let offset = snapshot.transaction_version(log.as_ref(), app_id).await.map_err(&delta)?;
+            let offset = snapshot
+                .transaction_version(log.as_ref(), app_id)
+                .await
+                .map_err(&delta)?;
             self.offsets.insert(app_id.to_owned(), offset);
         }
         Ok(())

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow_schema::SchemaRef;
 use deltalake::DeltaTable;
 use deltalake::datafusion::catalog::TableProvider;
-use deltalake::kernel::{MetadataExt, Snapshot};
+use deltalake::kernel::Snapshot;
 use deltalake::kernel::engine::arrow_conversion::TryIntoArrow;
 use deltalake::logstore::LogStoreRef;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
@@ -42,7 +42,9 @@ impl Table {
         log: LogStoreRef,
         config: &WriterConfig,
     ) -> Result<Self, LakeError> {
-        let snapshot = Snapshot::try_new(log.as_ref(), None).await.map_err(LakeError::delta(id))?;
+        let snapshot = Snapshot::try_new(log.as_ref(), None)
+            .await
+            .map_err(LakeError::delta(id))?;
         let shape = match spec {
             Some(spec) => Shape::new(spec, config)?,
             None => Shape::new(&found(id, &snapshot)?, config)?,
@@ -102,12 +104,14 @@ impl Table {
         stream::once(async move {
             let mut state = inner.state.lock().await;
             inner.refresh(&mut state).await?;
-            Ok(state.at())
+            Ok::<_, LakeError>(state.at())
         })
         .map_ok(move |newest| {
             stream::iter((0..=newest).rev())
                 .map(move |version| async move {
-                    let entry = log::read(inner.log.as_ref(), version).await.map_err(LakeError::delta(&inner.id))?;
+                    let entry = log::read(inner.log.as_ref(), version)
+                        .await
+                        .map_err(LakeError::delta(&inner.id))?;
                     Ok(entry.map(|entry| CommitRecord {
                         version,
                         info: entry.info,
@@ -169,9 +173,11 @@ fn found(id: &TableId, snapshot: &Snapshot) -> Result<TableSpec, LakeError> {
 
 fn arrow_schema(id: &TableId, snapshot: &Snapshot) -> Result<SchemaRef, LakeError> {
     let schema = snapshot.schema();
-    Ok(Arc::new(schema.as_ref().try_into_arrow().map_err(|error| LakeError::Delta {
-        table: id.clone(),
-        source: Arc::new(deltalake::DeltaTableError::Arrow { source: error }),
+    Ok(Arc::new(schema.as_ref().try_into_arrow().map_err(|error| {
+        LakeError::Delta {
+            table: id.clone(),
+            source: Arc::new(deltalake::DeltaTableError::Arrow { source: error }),
+        }
     })?))
 }
 

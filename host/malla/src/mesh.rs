@@ -17,7 +17,7 @@ pub(crate) fn create(dir: &Path, sources: &[(&str, &str)]) -> Result<PathBuf> {
     let folder = |path: PathBuf| {
         std::fs::create_dir_all(&path).with_context(|| format!("cannot create `{}`", path.display()))
     };
-    for name in ["plugins", "policies", "keys", "state", "lake"] {
+    for name in ["plugins", "policies", "state", "lake"] {
         folder(dir.join(name))?;
     }
     for (domain, source) in sources {

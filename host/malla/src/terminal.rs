@@ -11,9 +11,15 @@ use tracing_subscriber::EnvFilter;
 /// level (`debug`, `malla_pipeline=trace`, ..).
 pub(crate) fn start_log() {
     let people = std::io::stderr().is_terminal();
-    let default = if people { "warn" } else { "info,datafusion=warn,deltalake=warn,deltalake_core=warn,delta_kernel=warn,buoyant_kernel=warn" };
+    let default = if people {
+        "warn"
+    } else {
+        "info,datafusion=warn,deltalake=warn,deltalake_core=warn,delta_kernel=warn,buoyant_kernel=warn"
+    };
     let filter = EnvFilter::try_from_env("MALLA_LOG").unwrap_or_else(|_| EnvFilter::new(default));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     if people {
         log.without_time().with_target(false).init();
     } else {
@@ -46,7 +52,11 @@ pub(crate) fn progress(total: Option<u64>) -> ProgressBar {
 pub(crate) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
-        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or(0)
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut text = String::new();
@@ -56,7 +66,11 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
             .zip(&widths)
             .enumerate()
             .map(|(column, (cell, width))| {
-                if column == 0 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+                if column == 0 {
+                    format!("{cell:<width$}")
+                } else {
+                    format!("{cell:>width$}")
+                }
             })
             .collect();
         text.push_str(line.join("  ").trim_end());
@@ -80,8 +94,18 @@ pub(crate) fn number(n: u64) -> String {
 
 /// One line a product.
 pub(crate) fn products(reports: &[ProductReport]) -> String {
-    let header =
-        ["product", "read", "kept", "rejected", "quarantined", "filtered", "masked values", "files", "version", "rows/s"];
+    let header = [
+        "product",
+        "read",
+        "kept",
+        "rejected",
+        "quarantined",
+        "filtered",
+        "masked values",
+        "files",
+        "version",
+        "rows/s",
+    ];
     let mut rows = vec![header.map(str::to_owned).to_vec()];
     rows.extend(reports.iter().map(|report| {
         vec![
@@ -93,7 +117,9 @@ pub(crate) fn products(reports: &[ProductReport]) -> String {
             number(report.filtered),
             number(report.masked),
             number(report.files),
-            report.version.map_or_else(|| "-".to_owned(), |version| version.to_string()),
+            report
+                .version
+                .map_or_else(|| "-".to_owned(), |version| version.to_string()),
             rate(report.rows_per_second()),
         ]
     }));
@@ -104,7 +130,11 @@ pub(crate) fn products(reports: &[ProductReport]) -> String {
     table(&rows)
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate for people, never negative")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a rate for people, never negative"
+)]
 fn rate(rows: f64) -> String {
     number(rows.round() as u64)
 }

@@ -1,8 +1,11 @@
 //! The whole path (decode, view, plugin, check, mask, seal, Parquet, commit) against decode + Parquet + commit of the
 //! same tables, written plain by native code: what governance and the sandbox cost together.
 
-#![expect(missing_docs, reason = "a bench")]
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench on data that it made")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a bench on data that it made"
+)]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,8 +14,8 @@ use std::time::{Duration, Instant};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Date32Type, Decimal128Type, TimestampMicrosecondType};
 use arrow_array::{
-    Array, ArrayRef, BinaryArray, BooleanArray, Decimal128Array, Int64Array, PrimitiveArray, RecordBatch, StringArray,
-    TimestampMicrosecondArray,
+    Array, ArrayRef, BinaryArray, BooleanArray, Decimal128Array, Int64Array, PrimitiveArray, RecordBatch,
+    StringArray, TimestampMicrosecondArray,
 };
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use arrow_select::filter::filter_record_batch;
@@ -32,11 +35,17 @@ const CONTRACT: &str = include_str!("../../../plugins/ventas/contract.yaml");
 fn benches(criterion: &mut Criterion) {
     let root = tempfile::tempdir().unwrap();
     let source = root.path().join("sources/ventas/transacciones");
-    Simulator::new(1, "ventas").unwrap().write(&source, EVENTS).unwrap();
+    Simulator::new(1, "ventas")
+        .unwrap()
+        .write(&source, EVENTS)
+        .unwrap();
     prepare(root.path());
     let runtime = Runtime::new().unwrap();
     let mut group = criterion.benchmark_group("whole_path");
-    group.sample_size(10).warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(30));
+    group
+        .sample_size(10)
+        .warm_up_time(Duration::from_secs(1))
+        .measurement_time(Duration::from_secs(30));
     group.throughput(criterion::Throughput::Elements(EVENTS));
     group.bench_function("malla", |bencher| {
         bencher.iter_custom(|times| (0..times).map(|_| malla(root.path(), &runtime)).sum());
@@ -60,7 +69,11 @@ fn prepare(root: &Path) {
 /// The component that `cargo xtask bench` has built.
 fn plugin() -> PathBuf {
     let bench = std::env::current_exe().unwrap();
-    bench.parent().and_then(Path::parent).unwrap().join("plugins/ventas.wasm")
+    bench
+        .parent()
+        .and_then(Path::parent)
+        .unwrap()
+        .join("plugins/ventas.wasm")
 }
 
 fn fresh(root: &Path) {
@@ -72,9 +85,14 @@ fn fresh(root: &Path) {
 fn malla(root: &Path, runtime: &Runtime) -> Duration {
     fresh(root);
     let mesh = Arc::new(Mesh::open(Config::load(&root.join("malla.toml")).unwrap()).unwrap());
-    let options = RunOptions { once: true, ..RunOptions::default() };
+    let options = RunOptions {
+        once: true,
+        ..RunOptions::default()
+    };
     let started = Instant::now();
-    let report = runtime.block_on(mesh.run(&options, &Arc::new(Progress::default()), &Stop::default())).unwrap();
+    let report = runtime
+        .block_on(mesh.run(&options, &Arc::new(Progress::default()), &Stop::default()))
+        .unwrap();
     let elapsed = started.elapsed();
     assert!(report.failures.is_empty(), "{:?}", report.failures);
     assert_eq!(report.products[0].read, EVENTS);
@@ -102,19 +120,38 @@ fn baseline(root: &Path, source: &Path, runtime: &Runtime) -> Duration {
         all.curated.extend(partition.curated);
         all.quarantine.extend(partition.quarantine);
     }
-    let written: usize = all.curated.iter().chain(&all.quarantine).map(RecordBatch::num_rows).sum();
+    let written: usize = all
+        .curated
+        .iter()
+        .chain(&all.quarantine)
+        .map(RecordBatch::num_rows)
+        .sum();
     assert_eq!(written as u64, EVENTS);
     runtime.block_on(async {
         commit(&lake, specs.quarantine, all.quarantine).await;
-        tokio::join!(commit(&lake, specs.raw, all.raw), commit(&lake, specs.curated, all.curated));
+        tokio::join!(
+            commit(&lake, specs.raw, all.raw),
+            commit(&lake, specs.curated, all.curated)
+        );
     });
     started.elapsed()
 }
 
 async fn commit(lake: &Lake, spec: TableSpec, batches: Vec<RecordBatch>) {
     let table = lake.table(spec).await.unwrap();
-    let advances = vec![Advance { app_id: "bench".into(), from: None, to: 1 }];
-    table.commit(Commit { batches, advances, info: serde_json::Map::new() }).await.unwrap();
+    let advances = vec![Advance {
+        app_id: "bench".into(),
+        from: None,
+        to: 1,
+    }];
+    table
+        .commit(Commit {
+            batches,
+            advances,
+            info: serde_json::Map::new(),
+        })
+        .await
+        .unwrap();
 }
 
 /// As many partitions at once as there are cores, as the pipeline does.
@@ -122,25 +159,38 @@ fn read(root: &Path, source: &Path, contract: &Contract, specs: &Specs) -> Vec<R
     let config = DirectoryConfig::new(source, root.join("state/sources/bench"));
     let source = DirectorySource::open(config).unwrap();
     let (send, receive) = crossbeam_channel::unbounded();
-    source.partitions().unwrap().into_iter().for_each(|partition| send.send(partition).unwrap());
+    source
+        .partitions()
+        .unwrap()
+        .into_iter()
+        .for_each(|partition| send.send(partition).unwrap());
     drop(send);
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..std::thread::available_parallelism().unwrap().get())
             .map(|_| {
                 let (receive, source) = (receive.clone(), &source);
                 scope.spawn(move || {
-                    receive.iter().map(|partition| read_partition(source, &partition, contract, specs)).collect::<Vec<_>>()
+                    receive
+                        .iter()
+                        .map(|partition| read_partition(source, &partition, contract, specs))
+                        .collect::<Vec<_>>()
                 })
             })
             .collect();
-        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap())
+            .collect()
     })
 }
 
 fn read_partition(source: &DirectorySource, partition: &str, contract: &Contract, specs: &Specs) -> Rows {
     let mut reader = source.reader(partition, 0).unwrap();
     let mut decoder = Decoder::new(&contract.sources[0].table);
-    let limit = BatchLimit { rows: 65_536, bytes: 32 << 20 };
+    let limit = BatchLimit {
+        rows: 65_536,
+        bytes: 32 << 20,
+    };
     let mut rows = Rows::default();
     while let Some(lines) = reader.next(limit, Mode::Drain).unwrap() {
         transform(&mut decoder, &lines, contract, specs, &mut rows);
@@ -153,7 +203,11 @@ fn transform(decoder: &mut Decoder, lines: &Lines, contract: &Contract, specs: &
     let column = |name: &str| decoded.batch.column_by_name(name).unwrap();
     let times = column("timestamp").as_primitive::<TimestampMicrosecondType>();
     let fecha: ArrayRef = Arc::new(
-        times.values().iter().map(|t| Some(t.div_euclid(86_400_000_000) as i32)).collect::<PrimitiveArray<Date32Type>>(),
+        times
+            .values()
+            .iter()
+            .map(|t| Some(t.div_euclid(86_400_000_000) as i32))
+            .collect::<PrimitiveArray<Date32Type>>(),
     );
     let offset = |line: &u32| lines.offsets()[*line as usize];
     let offsets: Int64Array = decoded.rows.iter().map(offset).collect();
@@ -161,14 +215,21 @@ fn transform(decoder: &mut Decoder, lines: &Lines, contract: &Contract, specs: &
     let partition = StringArray::from_iter_values(std::iter::repeat_n(lines.partition(), count));
     let mut raw: Vec<ArrayRef> = vec![Arc::new(partition), Arc::new(offsets), Arc::clone(&fecha)];
     raw.extend(decoded.batch.columns().iter().cloned());
-    rows.raw.push(RecordBatch::try_new(Arc::clone(&specs.raw.schema), raw).unwrap());
+    rows.raw
+        .push(RecordBatch::try_new(Arc::clone(&specs.raw.schema), raw).unwrap());
 
     let monto = column("monto").as_primitive::<Decimal128Type>();
     let moneda = column("moneda").as_string::<i32>();
     let cliente = column("cliente_id").as_string::<i32>();
     let rates = &contract.lookups[0];
     let one = 10_i128.pow(rates.scale.into());
-    let rate = |code: &str| rates.entries.iter().find(|entry| entry.key == code).map(|entry| entry.unscaled);
+    let rate = |code: &str| {
+        rates
+            .entries
+            .iter()
+            .find(|entry| entry.key == code)
+            .map(|entry| entry.unscaled)
+    };
     let mut usd = Vec::with_capacity(count);
     let mut keep = Vec::with_capacity(count);
     for row in 0..count {
@@ -177,7 +238,11 @@ fn transform(decoder: &mut Decoder, lines: &Lines, contract: &Contract, specs: &
         let named = cliente.is_valid(row) && !cliente.value(row).trim().is_empty();
         keep.push(known.is_some() && named && monto.value(row) > 0);
     }
-    let usd: ArrayRef = Arc::new(Decimal128Array::from(usd).with_precision_and_scale(18, 2).unwrap());
+    let usd: ArrayRef = Arc::new(
+        Decimal128Array::from(usd)
+            .with_precision_and_scale(18, 2)
+            .unwrap(),
+    );
     let curated: Vec<ArrayRef> = specs
         .curated
         .schema
@@ -189,37 +254,66 @@ fn transform(decoder: &mut Decoder, lines: &Lines, contract: &Contract, specs: &
             name => Arc::clone(column(name)),
         })
         .collect();
-    let nullable: Vec<Field> =
-        specs.curated.schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
+    let nullable: Vec<Field> = specs
+        .curated
+        .schema
+        .fields()
+        .iter()
+        .map(|field| field.as_ref().clone().with_nullable(true))
+        .collect();
     let batch = RecordBatch::try_new(Arc::new(Schema::new(nullable)), curated).unwrap();
     let kept = filter_record_batch(&batch, &BooleanArray::from(keep.clone())).unwrap();
-    rows.curated.push(RecordBatch::try_new(Arc::clone(&specs.curated.schema), kept.columns().to_vec()).unwrap());
+    rows.curated
+        .push(RecordBatch::try_new(Arc::clone(&specs.curated.schema), kept.columns().to_vec()).unwrap());
 
     let region = column("region").as_string::<i32>();
-    let mut lost: Vec<(u32, Option<&str>, &str)> =
-        decoded.failed.iter().map(|failure| (failure.line, None, failure.rule)).collect();
+    let mut lost: Vec<(u32, Option<&str>, &str)> = decoded
+        .failed
+        .iter()
+        .map(|failure| (failure.line, None, failure.rule))
+        .collect();
     lost.extend((0..count).filter(|row| !keep[*row]).map(|row| {
-        (decoded.rows[row], region.is_valid(row).then(|| region.value(row)), "rejected")
+        (
+            decoded.rows[row],
+            region.is_valid(row).then(|| region.value(row)),
+            "rejected",
+        )
     }));
-    rows.quarantine.push(quarantine(&lost, lines, &specs.quarantine.schema));
+    rows.quarantine
+        .push(quarantine(&lost, lines, &specs.quarantine.schema));
 }
 
 fn quarantine(lost: &[(u32, Option<&str>, &str)], lines: &Lines, schema: &SchemaRef) -> RecordBatch {
-    let text = |text: &str| Arc::new(StringArray::from_iter_values(std::iter::repeat_n(text, lost.len())));
+    let text = |text: &str| {
+        Arc::new(StringArray::from_iter_values(std::iter::repeat_n(
+            text,
+            lost.len(),
+        )))
+    };
     RecordBatch::try_new(
         Arc::clone(schema),
         vec![
             Arc::new(PrimitiveArray::<Date32Type>::from_value(0, lost.len())),
             Arc::new(lost.iter().map(|(_, region, _)| *region).collect::<StringArray>()),
             text(lines.partition()),
-            Arc::new(lost.iter().map(|(line, ..)| Some(lines.offsets()[*line as usize])).collect::<Int64Array>()),
+            Arc::new(
+                lost.iter()
+                    .map(|(line, ..)| Some(lines.offsets()[*line as usize]))
+                    .collect::<Int64Array>(),
+            ),
             Arc::new(TimestampMicrosecondArray::from_value(0, lost.len()).with_timezone("UTC")),
             text("rejected"),
             text("ventas.transacciones"),
             text("ventas@1.0.0"),
-            Arc::new(lost.iter().map(|(_, _, rule)| Some(*rule)).collect::<StringArray>()),
+            Arc::new(
+                lost.iter()
+                    .map(|(_, _, rule)| Some(*rule))
+                    .collect::<StringArray>(),
+            ),
             text("rejected"),
-            Arc::new(BinaryArray::from_iter_values(lost.iter().map(|(line, ..)| lines.line(*line as usize)))),
+            Arc::new(BinaryArray::from_iter_values(
+                lost.iter().map(|(line, ..)| lines.line(*line as usize)),
+            )),
         ],
     )
     .unwrap()

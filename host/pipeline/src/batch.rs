@@ -90,10 +90,16 @@ impl Flow {
                 }
                 Err(error) => {
                     let rule = failure_rule(&error.failure);
-                    let Some(rule) = rule else { return Err(FlowError::Sandbox(Box::new(error))) };
+                    let Some(rule) = rule else {
+                        return Err(FlowError::Sandbox(Box::new(error)));
+                    };
                     tracing::warn!(flow = self.name, step = plan.step.name, %error, "Batch failed in the sandbox.");
                     count.quarantined += decoded.batch.num_rows() as u64;
-                    failures.push(Failed { step: index, rule, message: error.to_string() });
+                    failures.push(Failed {
+                        step: index,
+                        rule,
+                        message: error.to_string(),
+                    });
                     curated.push(RecordBatch::new_empty(Arc::clone(&plan.spec.schema)));
                 }
             }
@@ -101,7 +107,11 @@ impl Flow {
         }
         Ok(Processed {
             partition: lines.partition().to_owned(),
-            range: Range { from: lines.from(), to: lines.to(), event_time },
+            range: Range {
+                from: lines.from(),
+                to: lines.to(),
+                event_time,
+            },
             lines: lines.len(),
             quarantine: self.quarantined(&decoded, lines, event_time, &rejections, &failures)?,
             raw: self.raw(&decoded, lines, event_time)?,
@@ -165,19 +175,38 @@ impl Flow {
             }));
         }
         let plugin = format!("{}@{}", self.domain, self.plugin_version);
-        quarantine::batch(&entries, lines, event_time, &plugin, &mut self.quarantine.sealer.batch()?)
+        quarantine::batch(
+            &entries,
+            lines,
+            event_time,
+            &plugin,
+            &mut self.quarantine.sealer.batch()?,
+        )
     }
 
     fn raw(&self, decoded: &Decoded, lines: &Lines, event_time: i64) -> Result<RecordBatch, FlowError> {
         let rows = decoded.batch.num_rows();
-        let offset = |line: &u32| lines.offsets().get(*line as usize).copied().unwrap_or_else(|| lines.to());
+        let offset = |line: &u32| {
+            lines
+                .offsets()
+                .get(*line as usize)
+                .copied()
+                .unwrap_or_else(|| lines.to())
+        };
         let offsets: Int64Array = decoded.rows.iter().map(offset).collect();
         let partition = StringArray::from_iter_values(std::iter::repeat_n(lines.partition(), rows));
-        let mut columns: Vec<ArrayRef> =
-            vec![Arc::new(partition), Arc::new(offsets), self.fecha(&decoded.batch, event_time)];
+        let mut columns: Vec<ArrayRef> = vec![
+            Arc::new(partition),
+            Arc::new(offsets),
+            self.fecha(&decoded.batch, event_time),
+        ];
         let mut sealer = self.raw.sealer.batch()?;
-        for ((column, field), sealed) in
-            decoded.batch.columns().iter().zip(&self.source.table.columns).zip(&self.raw.sealed)
+        for ((column, field), sealed) in decoded
+            .batch
+            .columns()
+            .iter()
+            .zip(&self.source.table.columns)
+            .zip(&self.raw.sealed)
         {
             columns.push(if *sealed {
                 Arc::new(sealer.seal_column(&field.name, column)?)
@@ -196,7 +225,10 @@ impl Flow {
             .and_then(|index| batch.columns().get(index))
             .and_then(|column| column.as_any().downcast_ref());
         Arc::new(match times {
-            Some(times) => times.iter().map(|time| Some(day(time.unwrap_or(event_time)))).collect(),
+            Some(times) => times
+                .iter()
+                .map(|time| Some(day(time.unwrap_or(event_time))))
+                .collect(),
             None => PrimitiveArray::<Date32Type>::from_value(day(event_time), batch.num_rows()),
         })
     }
@@ -219,32 +251,59 @@ impl StepPlan {
         let mut masked = 0;
         let mut columns = output.batch.columns().to_vec();
         for (index, column) in columns.iter_mut().enumerate() {
-            let Some(masker) = self.masker(flow, index, output.origins.get(index))? else { continue };
+            let Some(masker) = self.masker(flow, index, output.origins.get(index))? else {
+                continue;
+            };
             let name = self.spec.schema.field(index).name();
-            let (hidden, count) = masker.apply(column).map_err(|source| self.mask_error(name, source))?;
+            let (hidden, count) = masker
+                .apply(column)
+                .map_err(|source| self.mask_error(name, source))?;
             *column = hidden;
             masked += count;
         }
-        Ok((RecordBatch::try_new(Arc::clone(&self.spec.schema), columns)?, masked))
+        Ok((
+            RecordBatch::try_new(Arc::clone(&self.spec.schema), columns)?,
+            masked,
+        ))
     }
 
-    fn masker(&self, flow: &Flow, column: usize, origin: Option<&Origin>) -> Result<Option<&Masker>, FlowError> {
-        let Some(masks) = self.masks.get(column) else { return Ok(None) };
+    fn masker(
+        &self,
+        flow: &Flow,
+        column: usize,
+        origin: Option<&Origin>,
+    ) -> Result<Option<&Masker>, FlowError> {
+        let Some(masks) = self.masks.get(column) else {
+            return Ok(None);
+        };
         if let Some(Origin::Forward(from)) = origin
             && let Some(joined) = masks.forwarded.get(from)
         {
-            return joined.as_ref().map(Some).map_err(|missing| FlowError::ForwardedMask {
-                product: self.product.clone(),
-                column: self.spec.schema.field(column).name().clone(),
-                forwarded: flow.source.table.columns.get(*from).map(|c| c.name.clone()).unwrap_or_default(),
-                source: missing.clone(),
-            });
+            return joined
+                .as_ref()
+                .map(Some)
+                .map_err(|missing| FlowError::ForwardedMask {
+                    product: self.product.clone(),
+                    column: self.spec.schema.field(column).name().clone(),
+                    forwarded: flow
+                        .source
+                        .table
+                        .columns
+                        .get(*from)
+                        .map(|c| c.name.clone())
+                        .unwrap_or_default(),
+                    source: missing.clone(),
+                });
         }
         Ok(masks.declared.as_ref())
     }
 
     fn mask_error(&self, column: &str, source: MaskError) -> FlowError {
-        FlowError::Mask { product: self.product.clone(), column: column.to_owned(), source }
+        FlowError::Mask {
+            product: self.product.clone(),
+            column: column.to_owned(),
+            source,
+        }
     }
 }
 
@@ -262,14 +321,27 @@ pub(crate) fn view<'a>(
         let (Some(field), Some(column)) = (fields.get(*index).cloned(), batch.columns().get(*index)) else {
             continue;
         };
-        let (tokens, _) = masker.apply(column).map_err(|source| (field.name().clone(), source))?;
-        fields.push(Arc::new(Field::clone(&field).with_name(format!("token of {}", field.name()))));
+        let (tokens, _) = masker
+            .apply(column)
+            .map_err(|source| (field.name().clone(), source))?;
+        fields.push(Arc::new(
+            Field::clone(&field).with_name(format!("token of {}", field.name())),
+        ));
         columns.push(tokens);
     }
     let schema = Arc::new(Schema::new(fields));
-    let names = || schema.fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>().join(", ");
+    let names = || {
+        schema
+            .fields()
+            .iter()
+            .map(|field| field.name().clone())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     let view = RecordBatch::try_new(Arc::clone(&schema), columns);
-    Ok(Cow::Owned(view.map_err(|error| (names(), MaskError::from(error)))?))
+    Ok(Cow::Owned(
+        view.map_err(|error| (names(), MaskError::from(error)))?,
+    ))
 }
 
 /// The quarantine rule for a batch that a plugin failed on. `None`: the host failed, and the batch can be tried again.
@@ -286,7 +358,11 @@ fn failure_rule(failure: &Failure) -> Option<&'static str> {
 /// Input rows that are neither in the output nor rejected.
 fn left_out(rows: usize, output: &Output) -> u64 {
     let mut seen = vec![false; rows];
-    let kept = output.rows.values().iter().chain(output.rejected.iter().map(|rejection| &rejection.row));
+    let kept = output
+        .rows
+        .values()
+        .iter()
+        .chain(output.rejected.iter().map(|rejection| &rejection.row));
     for row in kept {
         if let Some(seen) = seen.get_mut(*row as usize) {
             *seen = true;

@@ -88,7 +88,14 @@ impl Tick {
         let plan = self.plan(flow);
         let advances = self.advances(flow, &tables.quarantine);
         let quarantine = rows(self.quarantine.clone());
-        tables.quarantine.commit(Commit { batches: quarantine, advances, info: info(&plan, true) }).await?;
+        tables
+            .quarantine
+            .commit(Commit {
+                batches: quarantine,
+                advances,
+                info: info(&plan, true),
+            })
+            .await?;
         self.follow(flow, tables, |_| true).await
     }
 

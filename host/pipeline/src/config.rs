@@ -88,13 +88,19 @@ pub struct LimitsConfig {
 
 impl Default for BatchConfig {
     fn default() -> Self {
-        Self { rows: 65_536, mib: 32 }
+        Self {
+            rows: 65_536,
+            mib: 32,
+        }
     }
 }
 
 impl Default for CommitConfig {
     fn default() -> Self {
-        Self { rows: 500_000, seconds: 5.0 }
+        Self {
+            rows: 500_000,
+            seconds: 5.0,
+        }
     }
 }
 
@@ -110,12 +116,18 @@ impl Config {
     /// # Errors
     /// The file is missing, is no TOML, or holds an unknown or impossible setting; the error names file and line.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-        let mut config: Self = toml::from_str(&text)
-            .map_err(|error| ConfigError::Invalid { path: path.to_owned(), message: error.to_string() })?;
-        let folder = std::path::absolute(path)
-            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+            path: path.to_owned(),
+            source,
+        })?;
+        let mut config: Self = toml::from_str(&text).map_err(|error| ConfigError::Invalid {
+            path: path.to_owned(),
+            message: error.to_string(),
+        })?;
+        let folder = std::path::absolute(path).map_err(|source| ConfigError::Unreadable {
+            path: path.to_owned(),
+            source,
+        })?;
         config.resolve(folder.parent().unwrap_or(Path::new("/")));
         config.check(path)?;
         Ok(config)
@@ -125,7 +137,12 @@ impl Config {
         if !self.lake.contains("://") {
             self.lake = folder.join(&self.lake).to_string_lossy().into_owned();
         }
-        for path in [&mut self.plugins, &mut self.policies, &mut self.keys, &mut self.state] {
+        for path in [
+            &mut self.plugins,
+            &mut self.policies,
+            &mut self.keys,
+            &mut self.state,
+        ] {
             *path = folder.join(&*path);
         }
         for source in self.sources.values_mut().flat_map(BTreeMap::values_mut) {
@@ -135,7 +152,10 @@ impl Config {
 
     fn check(&self, path: &Path) -> Result<(), ConfigError> {
         let bad = |message: &str| {
-            Err(ConfigError::Invalid { path: path.to_owned(), message: message.to_owned() })
+            Err(ConfigError::Invalid {
+                path: path.to_owned(),
+                message: message.to_owned(),
+            })
         };
         if self.batch.rows == 0 || self.batch.rows > 1 << 20 {
             return bad("`batch.rows` must be between 1 and 1048576");
@@ -166,7 +186,9 @@ impl Config {
 pub fn template(sources: &[(&str, &str)]) -> String {
     let mut text = String::from(TEMPLATE);
     for (domain, source) in sources {
-        text.push_str(&format!("\n[sources.{domain}.{source}]\ndirectory = \"sources/{domain}/{source}\"\n"));
+        text.push_str(&format!(
+            "\n[sources.{domain}.{source}]\ndirectory = \"sources/{domain}/{source}\"\n"
+        ));
     }
     text
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use malla_contract::ContractErrors;
 use malla_lake::LakeError;
-use malla_policy::{MissingMask, PolicyErrors};
+use malla_policy::{MissingMask, PlanErrors, PolicyErrors};
 use malla_privacy::{KeyError, MaskError, SealError};
 use malla_sandbox::{LoadError, SandboxError, StepError};
 use malla_source::SourceError;
@@ -48,25 +48,63 @@ pub enum Refusal {
     #[error("`{}`: {source}", path.display())]
     Unreadable { path: PathBuf, source: std::io::Error },
     #[error("`{}`: {source}", path.display())]
-    Component { path: PathBuf, source: malla_contract::ComponentError },
+    Component {
+        path: PathBuf,
+        source: malla_contract::ComponentError,
+    },
     #[error("`{}`: its contract is not valid:\n{source}", path.display())]
     Contract { path: PathBuf, source: ContractErrors },
     #[error("`{}`: {source}", path.display())]
     Load { path: PathBuf, source: LoadError },
     #[error("`{}` and `{}` are both of domain `{domain}`: keep one", first.display(), second.display())]
-    TwoOfOneDomain { domain: String, first: PathBuf, second: PathBuf },
-    #[error("source `{domain}.{source_name}` of the contract has no place in malla.toml: add [sources.{domain}.{source_name}] with `directory`")]
+    TwoOfOneDomain {
+        domain: String,
+        first: PathBuf,
+        second: PathBuf,
+    },
+    #[error(
+        "source `{domain}.{source_name}` of the contract has no place in malla.toml: add [sources.{domain}.{source_name}] with `directory`"
+    )]
     NoSource { domain: String, source_name: String },
     #[error("product `{product}`: {source}")]
     Mask { product: String, source: MissingMask },
     #[error("product `{product}`, column `{column}`: {source}")]
-    Masker { product: String, column: String, source: MaskError },
-    #[error("step `{step}` of `{domain}` reads `{column}`, which is {why} and not text: it cannot be shown to a plugin as a token; take it out of `reads`")]
-    Unshowable { domain: String, step: String, column: String, why: String },
+    Masker {
+        product: String,
+        column: String,
+        source: MaskError,
+    },
+    #[error(
+        "step `{step}` of `{domain}` reads `{column}`, which is {why} and not text: it cannot be shown to a plugin as a token; take it out of `reads`"
+    )]
+    Unshowable {
+        domain: String,
+        step: String,
+        column: String,
+        why: String,
+    },
+    #[error(transparent)]
+    Plan(#[from] PlanErrors),
     #[error(transparent)]
     Lake(#[from] LakeError),
-    #[error("source `{domain}.{source_name}` has a column `{column}`, a name that raw tables keep for the host: rename it")]
-    ReservedColumn { domain: String, source_name: String, column: String },
+    #[error(
+        "source `{domain}.{source_name}` has a column `{column}`, a name that raw tables keep for the host: rename it"
+    )]
+    ReservedColumn {
+        domain: String,
+        source_name: String,
+        column: String,
+    },
+}
+
+/// Why a sensitive column cannot be hidden in the column that it is forwarded into.
+#[derive(Debug, Clone, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say what each variant and field is")]
+pub enum NoMask {
+    #[error(transparent)]
+    Missing(#[from] MissingMask),
+    #[error("{0}")]
+    Unfit(String),
 }
 
 /// A flow stopped while it ran. What it had committed stays; it resumes from there.
@@ -78,9 +116,18 @@ pub enum FlowError {
     #[error(transparent)]
     Lake(#[from] LakeError),
     #[error("product `{product}`, column `{column}`: {source}")]
-    Mask { product: String, column: String, source: MaskError },
+    Mask {
+        product: String,
+        column: String,
+        source: MaskError,
+    },
     #[error("product `{product}`, column `{column}`, forwarded from `{forwarded}`: {source}")]
-    ForwardedMask { product: String, column: String, forwarded: String, source: MissingMask },
+    ForwardedMask {
+        product: String,
+        column: String,
+        forwarded: String,
+        source: NoMask,
+    },
     #[error(transparent)]
     Seal(#[from] SealError),
     #[error("the sandbox failed, and the plugin is not to blame: {0}")]
@@ -90,11 +137,21 @@ pub enum FlowError {
     #[error(
         "partition `{partition}`: quarantine is at offset {quarantine:?} but `{table}` at {behind:?}, and no commit of the quarantine table says which batches lie between; restore `{table}`, or move all tables of this source aside to read it anew"
     )]
-    NoPlan { partition: String, table: String, quarantine: Option<i64>, behind: Option<i64> },
+    NoPlan {
+        partition: String,
+        table: String,
+        quarantine: Option<i64>,
+        behind: Option<i64>,
+    },
     #[error(
         "partition `{partition}`: `{table}` is at offset {ahead}, ahead of the quarantine table at {quarantine:?}: was the quarantine table moved or restored? restore both to the same time"
     )]
-    Ahead { partition: String, table: String, ahead: i64, quarantine: Option<i64> },
+    Ahead {
+        partition: String,
+        table: String,
+        ahead: i64,
+        quarantine: Option<i64>,
+    },
     #[error("a worker of `{flow}` panicked: this is an error in malla, please report it")]
     Panic { flow: String },
 }
@@ -120,7 +177,7 @@ pub enum TrialError {
     #[error(transparent)]
     Decode(#[from] SourceError),
     #[error(transparent)]
-    Plan(#[from] Refusal),
+    View(#[from] Refusal),
     #[error("column `{column}`: {source}")]
     Mask { column: String, source: MaskError },
     #[error(transparent)]

@@ -18,7 +18,7 @@ mod trial;
 mod workers;
 
 pub use config::{BatchConfig, CommitConfig, Config, LimitsConfig, SourceConfig, template};
-pub use error::{ConfigError, FlowError, MeshError, Refusal, TrialError};
+pub use error::{ConfigError, FlowError, MeshError, NoMask, Refusal, TrialError};
 pub use mesh::Mesh;
 pub use progress::Progress;
 pub use report::ProductReport;

@@ -46,8 +46,15 @@ impl Mesh {
         if components.is_empty() {
             return Err(MeshError::NoPlugins { path: config.plugins });
         }
-        let mut mesh =
-            Self { config, lake, sandbox, policy, keys, domains: BTreeMap::new(), refusals: Vec::new() };
+        let mut mesh = Self {
+            config,
+            lake,
+            sandbox,
+            policy,
+            keys,
+            domains: BTreeMap::new(),
+            refusals: Vec::new(),
+        };
         for path in components {
             match mesh.load(&path) {
                 Ok(domain) => {
@@ -81,7 +88,12 @@ impl Mesh {
         self.refusals
             .iter()
             .map(Refusal::to_string)
-            .chain(flows.into_iter().filter_map(Result::err).map(|refusal| refusal.to_string()))
+            .chain(
+                flows
+                    .into_iter()
+                    .filter_map(Result::err)
+                    .map(|refusal| refusal.to_string()),
+            )
             .collect()
     }
 
@@ -109,19 +121,35 @@ impl Mesh {
             .iter()
             .filter(|(name, _)| only.is_none_or(|only| only == *name))
             .flat_map(|(_, domain)| {
-                domain.contract.sources.iter().map(|source| self.flow(domain, &source.name))
+                domain
+                    .contract
+                    .sources
+                    .iter()
+                    .map(|source| self.flow(domain, &source.name))
             })
             .collect())
     }
 
     fn flow(&self, domain: &Domain, source: &str) -> Result<Flow, Refusal> {
         let Domain { contract, plugin, .. } = domain;
-        let missing =
-            || Refusal::NoSource { domain: contract.domain.clone(), source_name: source.to_owned() };
-        let place = self.config.sources.get(&contract.domain).and_then(|sources| sources.get(source));
+        let missing = || Refusal::NoSource {
+            domain: contract.domain.clone(),
+            source_name: source.to_owned(),
+        };
+        let place = self
+            .config
+            .sources
+            .get(&contract.domain)
+            .and_then(|sources| sources.get(source));
         let directory = place.ok_or_else(missing)?.directory.clone();
         let source = contract.source(source).ok_or_else(missing)?;
-        Ingredients { contract, plugin, policy: &self.policy, keys: &self.keys }.flow(source, directory)
+        Ingredients {
+            contract,
+            plugin,
+            policy: &self.policy,
+            keys: &self.keys,
+        }
+        .flow(source, directory)
     }
 
     /// The flow as an earlier version of its plugin had it, to complete what that version began.
@@ -132,22 +160,36 @@ impl Mesh {
 
     /// Loads a component, and keeps a copy: a crash may have to be completed by the version that was running.
     fn load(&self, path: &Path) -> Result<Domain, Refusal> {
-        let unreadable = |source| Refusal::Unreadable { path: path.to_owned(), source };
+        let unreadable = |source| Refusal::Unreadable {
+            path: path.to_owned(),
+            source,
+        };
         let bytes = std::fs::read(path).map_err(unreadable)?;
-        let yaml = malla_contract::extract(&bytes)
-            .map_err(|source| Refusal::Component { path: path.to_owned(), source })?;
-        let contract = Contract::parse(&yaml)
-            .map_err(|source| Refusal::Contract { path: path.to_owned(), source })?;
-        let id = PluginId::new(&contract.domain, &contract.version.to_string());
-        let plugin = self
-            .sandbox
-            .load(id, &bytes)
-            .map_err(|source| Refusal::Load { path: path.to_owned(), source })?;
+        let yaml = malla_contract::extract(&bytes).map_err(|source| Refusal::Component {
+            path: path.to_owned(),
+            source,
+        })?;
+        let contract = Contract::parse(&yaml).map_err(|source| Refusal::Contract {
+            path: path.to_owned(),
+            source,
+        })?;
+        let id = PluginId::new(&contract.domain, contract.version.to_string());
+        let plugin = self.sandbox.load(id, &bytes).map_err(|source| Refusal::Load {
+            path: path.to_owned(),
+            source,
+        })?;
         let copy = self.kept(plugin.digest());
         if !copy.exists() {
-            keep(&copy, &bytes).map_err(|source| Refusal::Unreadable { path: copy.clone(), source })?;
+            keep(&copy, &bytes).map_err(|source| Refusal::Unreadable {
+                path: copy.clone(),
+                source,
+            })?;
         }
-        Ok(Domain { path: path.to_owned(), contract, plugin })
+        Ok(Domain {
+            path: path.to_owned(),
+            contract,
+            plugin,
+        })
     }
 
     fn kept(&self, digest: &str) -> PathBuf {
@@ -166,7 +208,10 @@ fn keep(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 fn components(folder: &Path) -> Result<Vec<PathBuf>, MeshError> {
-    let unreadable = |source| MeshError::Plugins { path: folder.to_owned(), source };
+    let unreadable = |source| MeshError::Plugins {
+        path: folder.to_owned(),
+        source,
+    };
     let mut components = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
@@ -181,7 +226,10 @@ fn components(folder: &Path) -> Result<Vec<PathBuf>, MeshError> {
 fn sandbox_config(config: &Config, keys: &KeyStore) -> SandboxConfig {
     SandboxConfig::default()
         .with_limits(limits(&config.limits))
-        .with_cache(CacheConfig { dir: config.state.join("compiled"), key: keys.component_cache_key() })
+        .with_cache(CacheConfig {
+            dir: config.state.join("compiled"),
+            key: keys.component_cache_key(),
+        })
 }
 
 fn limits(config: &LimitsConfig) -> Limits {

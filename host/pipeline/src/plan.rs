@@ -7,11 +7,11 @@ use std::sync::Arc;
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use malla_contract::{Column, ColumnType, Contract, MaskKind, Product, Source, Step};
 use malla_lake::{Layer, TableId, TableSpec};
-use malla_policy::{MissingMask, Policy};
+use malla_policy::{MaskRule, Policy};
 use malla_privacy::{KeyStore, Masker, Sealer};
 use malla_sandbox::Plugin;
 
-use crate::error::Refusal;
+use crate::error::{NoMask, Refusal};
 use crate::quarantine;
 
 /// Columns that the host adds to every raw table.
@@ -66,7 +66,7 @@ pub(crate) struct ColumnMasks {
     pub(crate) declared: Option<Masker>,
     /// Where a sensitive source column is forwarded into this one: the mask of both, joined. A plugin cannot take a
     /// value out of its classification by forwarding it into a column that declares none.
-    pub(crate) forwarded: BTreeMap<usize, Result<Masker, MissingMask>>,
+    pub(crate) forwarded: BTreeMap<usize, Result<Masker, NoMask>>,
 }
 
 /// All that a plan is made from.
@@ -93,7 +93,11 @@ impl Ingredients<'_> {
             steps: self
                 .contract
                 .steps_of(&source.name)
-                .filter_map(|step| self.contract.product(&step.product).map(|product| (step, product)))
+                .filter_map(|step| {
+                    self.contract
+                        .product(&step.product)
+                        .map(|product| (step, product))
+                })
                 .map(|(step, product)| self.step(source, step, product))
                 .collect::<Result<_, _>>()?,
         })
@@ -101,7 +105,12 @@ impl Ingredients<'_> {
 
     fn raw(&self, source: &Source) -> Result<RawPlan, Refusal> {
         let reserved = [SOURCE_PARTITION, SOURCE_OFFSET, FECHA];
-        if let Some(column) = source.table.columns.iter().find(|c| reserved.contains(&c.name.as_str())) {
+        if let Some(column) = source
+            .table
+            .columns
+            .iter()
+            .find(|c| reserved.contains(&c.name.as_str()))
+        {
             return Err(Refusal::ReservedColumn {
                 domain: self.contract.domain.clone(),
                 source_name: source.name.clone(),
@@ -132,7 +141,10 @@ impl Ingredients<'_> {
                 partition_by,
                 without_statistics: names(source.table.columns.iter().filter(|c| c.needs_mask())),
             },
-            event_time: source.event_time.as_deref().and_then(|name| source.table.index_of(name)),
+            event_time: source
+                .event_time
+                .as_deref()
+                .and_then(|name| source.table.index_of(name)),
             sealed,
         })
     }
@@ -153,13 +165,13 @@ impl Ingredients<'_> {
 
     fn step(&self, source: &Source, step: &Step, product: &Product) -> Result<StepPlan, Refusal> {
         let name = format!("{}.{}", self.contract.domain, product.name);
-        let (reads, tokens) = view(self.contract, source, step, self.keys, Some(self.policy))?;
+        let View { reads, tokens } = view(self.contract, source, step, self.keys, Some(self.policy))?;
         let schema: SchemaRef = Arc::new(product.table.schema());
-        let masks = product
-            .table
-            .columns
-            .iter()
-            .map(|column| self.masks(&name, source, column))
+        let rules = self.policy.plan(&name, &product.table)?;
+        let columns = product.table.columns.iter();
+        let masks = columns
+            .zip(rules)
+            .map(|(column, rule)| self.masks(&name, source, column, rule))
             .collect::<Result<_, _>>()?;
         Ok(StepPlan {
             product: name,
@@ -173,21 +185,34 @@ impl Ingredients<'_> {
             spec: TableSpec {
                 id: TableId::new(&self.contract.domain, Layer::Curated, &product.name)?,
                 schema,
-                partition_by: product.table.partition_columns().into_iter().map(str::to_owned).collect(),
+                partition_by: product
+                    .table
+                    .partition_columns()
+                    .into_iter()
+                    .map(str::to_owned)
+                    .collect(),
                 without_statistics: names(product.table.columns.iter().filter(|c| c.needs_mask())),
             },
             masks,
         })
     }
 
-    fn masks(&self, product: &str, source: &Source, column: &Column) -> Result<ColumnMasks, Refusal> {
-        let missing = |source| Refusal::Mask { product: product.to_owned(), source };
-        let refuse =
-            |source| Refusal::Masker { product: product.to_owned(), column: column.name.clone(), source };
-        let declared = match self.policy.mask(product, column).map_err(missing)? {
-            Some(rule) => Some(self.masker(rule, column).map_err(refuse)?),
-            None => None,
+    fn masks(
+        &self,
+        product: &str,
+        source: &Source,
+        column: &Column,
+        rule: Option<&MaskRule>,
+    ) -> Result<ColumnMasks, Refusal> {
+        let refuse = |source| Refusal::Masker {
+            product: product.to_owned(),
+            column: column.name.clone(),
+            source,
         };
+        let declared = rule
+            .map(|rule| self.masker(rule, column))
+            .transpose()
+            .map_err(refuse)?;
         let mut forwarded = BTreeMap::new();
         for (index, from) in source.table.columns.iter().enumerate() {
             if !from.needs_mask() || from.ty != column.ty {
@@ -196,34 +221,47 @@ impl Ingredients<'_> {
             let mut joined = column.clone();
             joined.tags.extend(from.tags.iter().cloned());
             joined.classification = joined.classification.max(from.classification);
+            // An error only when the plugin does forward this column into that one.
             let masker = match self.policy.mask(product, &joined) {
-                Ok(Some(rule)) => Ok(self.masker(rule, &joined).map_err(refuse)?),
+                Ok(Some(rule)) => self
+                    .masker(rule, &joined)
+                    .map_err(|error| NoMask::Unfit(error.to_string())),
                 Ok(None) => continue,
-                Err(missing) => Err(missing),
+                Err(missing) => Err(missing.into()),
             };
             forwarded.insert(index, masker);
         }
         Ok(ColumnMasks { declared, forwarded })
     }
 
-    fn masker(&self, rule: &malla_policy::MaskRule, column: &Column) -> Result<Masker, malla_privacy::MaskError> {
+    fn masker(&self, rule: &MaskRule, column: &Column) -> Result<Masker, malla_privacy::MaskError> {
         Masker::for_column(self.keys, rule.mask, column, Some(&rule.join_group))
     }
 }
 
+/// What a step sees.
+pub(crate) struct View {
+    /// Input columns, in the order of the step's `reads`.
+    pub(crate) reads: Vec<usize>,
+    /// Source columns whose tokens are appended to the input.
+    pub(crate) tokens: Vec<(usize, Masker)>,
+}
+
 /// What the plugin sees: raw values of what anybody may see, tokens of the rest. Grants for raw values are the policy's
-/// to give; without one, no plugin has them. Returns the input columns that the step reads, and the source columns
-/// whose tokens are appended to the input.
+/// to give; without one, no plugin has them.
 pub(crate) fn view(
     contract: &Contract,
     source: &Source,
     step: &Step,
     keys: &KeyStore,
     policy: Option<&Policy>,
-) -> Result<(Vec<usize>, Vec<(usize, Masker)>), Refusal> {
+) -> Result<View, Refusal> {
     let mut reads = Vec::with_capacity(step.reads.len());
     let mut tokens = Vec::new();
-    let columns = step.reads.iter().filter_map(|name| Some((source.table.index_of(name)?, source.table.column(name)?)));
+    let columns = step
+        .reads
+        .iter()
+        .filter_map(|name| Some((source.table.index_of(name)?, source.table.column(name)?)));
     for (index, column) in columns {
         if !column.needs_mask() {
             reads.push(index);
@@ -234,23 +272,44 @@ pub(crate) fn view(
                 domain: contract.domain.clone(),
                 step: step.name.clone(),
                 column: column.name.clone(),
-                why: if column.is_personal() { "personal".into() } else { column.classification.to_string() },
+                why: if column.is_personal() {
+                    "personal".into()
+                } else {
+                    column.classification.to_string()
+                },
             });
         }
         let product = format!("{}.{}", contract.domain, step.product);
-        let missing = |source| Refusal::Mask { product: product.clone(), source };
-        let rule = policy.map(|policy| policy.mask(&product, column)).transpose().map_err(missing)?.flatten();
+        let missing = |source| Refusal::Mask {
+            product: product.clone(),
+            source,
+        };
+        let rule = policy
+            .map(|policy| policy.mask(&product, column))
+            .transpose()
+            .map_err(missing)?
+            .flatten();
         let group = rule.map(|rule| rule.join_group.as_str());
-        let refuse = |source| Refusal::Masker { product: product.clone(), column: column.name.clone(), source };
+        let refuse = |source| Refusal::Masker {
+            product: product.clone(),
+            column: column.name.clone(),
+            source,
+        };
         reads.push(source.table.columns.len() + tokens.len());
-        tokens.push((index, Masker::for_column(keys, MaskKind::Token, column, group).map_err(refuse)?));
+        tokens.push((
+            index,
+            Masker::for_column(keys, MaskKind::Token, column, group).map_err(refuse)?,
+        ));
     }
-    Ok((reads, tokens))
+    Ok(View { reads, tokens })
 }
 
 /// The column by which raw and quarantine are partitioned beside `fecha`.
 fn region(source: &Source) -> Option<&Column> {
-    source.table.column(REGION).filter(|column| column.ty == ColumnType::Utf8 && !column.needs_mask())
+    source
+        .table
+        .column(REGION)
+        .filter(|column| column.ty == ColumnType::Utf8 && !column.needs_mask())
 }
 
 fn names<'a>(columns: impl Iterator<Item = &'a Column>) -> Vec<String> {

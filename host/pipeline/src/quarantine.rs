@@ -80,14 +80,24 @@ pub(crate) fn batch(
     let mut line = BinaryBuilder::new();
     for entry in entries {
         region.append_option(entry.region);
-        offset.append_value(lines.offsets().get(entry.line).copied().unwrap_or_else(|| lines.to()));
+        offset.append_value(
+            lines
+                .offsets()
+                .get(entry.line)
+                .copied()
+                .unwrap_or_else(|| lines.to()),
+        );
         stage.append_value(entry.stage.as_str());
         product.append_option(entry.product);
         rule.append_value(entry.rule);
         message.append_value(entry.message);
         line.append_value(sealer.seal_bytes("line", lines.line(entry.line))?);
     }
-    let same = |text: &str| Arc::new(arrow_array::StringArray::from_iter_values(std::iter::repeat_n(text, rows)));
+    let same = |text: &str| {
+        Arc::new(arrow_array::StringArray::from_iter_values(std::iter::repeat_n(
+            text, rows,
+        )))
+    };
     let day = day(event_time);
     Ok(RecordBatch::try_new(
         schema(),

@@ -35,11 +35,19 @@ pub(crate) async fn recover(
             return Err(offsets.no_plan(partition, table, behind));
         }
         tracing::info!(flow = flow.name, "Completing a commit that was cut off.");
-        let older = if plan.plugin == flow.plugin.digest() { None } else { old_flow(&plan.plugin).await };
+        let older = if plan.plugin == flow.plugin.digest() {
+            None
+        } else {
+            old_flow(&plan.plugin).await
+        };
         let flow = older.as_ref().unwrap_or(flow);
         complete(flow, tables, source, &plan, &offsets).await?;
     }
-    Ok(offsets.quarantine.into_iter().map(|(partition, offset)| (partition, offset.unwrap_or(0))).collect())
+    Ok(offsets
+        .quarantine
+        .into_iter()
+        .map(|(partition, offset)| (partition, offset.unwrap_or(0)))
+        .collect())
 }
 
 impl Offsets {
@@ -48,7 +56,10 @@ impl Offsets {
         for table in tables.followers() {
             followers.push(of_table(flow, table, partitions).await?);
         }
-        Ok(Self { quarantine: of_table(flow, &tables.quarantine, partitions).await?, followers })
+        Ok(Self {
+            quarantine: of_table(flow, &tables.quarantine, partitions).await?,
+            followers,
+        })
     }
 
     fn quarantine(&self, partition: &str) -> Option<i64> {
@@ -72,18 +83,23 @@ impl Offsets {
     }
 
     fn first_behind(&self, tables: &Tables) -> Option<(String, String, Option<i64>)> {
-        tables.followers().zip(&self.followers).find_map(|(table, offsets)| {
-            let (partition, offset) =
-                offsets.iter().find(|(partition, offset)| **offset < self.quarantine(partition))?;
-            Some((partition.clone(), table.id().to_string(), *offset))
-        })
+        tables
+            .followers()
+            .zip(&self.followers)
+            .find_map(|(table, offsets)| {
+                let (partition, offset) = offsets
+                    .iter()
+                    .find(|(partition, offset)| **offset < self.quarantine(partition))?;
+                Some((partition.clone(), table.id().to_string(), *offset))
+            })
     }
 
     /// Whether the plan leads from where each table that is behind stands to where quarantine stands.
     fn plan_fits(&self, plan: &Plan) -> bool {
-        let ends = plan.batches.iter().all(|(partition, ranges)| {
-            ranges.last().map(|range| range.to) == self.quarantine(partition)
-        });
+        let ends = plan
+            .batches
+            .iter()
+            .all(|(partition, ranges)| ranges.last().map(|range| range.to) == self.quarantine(partition));
         let starts = self.followers.iter().flatten().all(|(partition, offset)| {
             *offset == self.quarantine(partition)
                 || plan
@@ -96,7 +112,12 @@ impl Offsets {
     }
 
     fn no_plan(&self, partition: String, table: String, behind: Option<i64>) -> FlowError {
-        FlowError::NoPlan { quarantine: self.quarantine(&partition), partition, table, behind }
+        FlowError::NoPlan {
+            quarantine: self.quarantine(&partition),
+            partition,
+            table,
+            behind,
+        }
     }
 }
 
@@ -107,7 +128,10 @@ async fn of_table(
 ) -> Result<BTreeMap<String, Option<i64>>, FlowError> {
     let mut offsets = BTreeMap::new();
     for partition in partitions {
-        offsets.insert(partition.clone(), table.offset(&app_id(flow, table, partition)).await?);
+        offsets.insert(
+            partition.clone(),
+            table.offset(&app_id(flow, table, partition)).await?,
+        );
     }
     Ok(offsets)
 }
@@ -145,9 +169,13 @@ async fn complete(
     let behind: Vec<String> = tables
         .followers()
         .zip(&offsets.followers)
-        .filter(|(_, at)| at.iter().any(|(partition, at)| *at < offsets.quarantine(partition)))
+        .filter(|(_, at)| {
+            at.iter()
+                .any(|(partition, at)| *at < offsets.quarantine(partition))
+        })
         .map(|(table, _)| table.id().to_string())
         .collect();
-    tick.follow(flow, tables, |table| behind.contains(&table.id().to_string())).await?;
+    tick.follow(flow, tables, |table| behind.contains(&table.id().to_string()))
+        .await?;
     Ok(())
 }

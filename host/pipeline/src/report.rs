@@ -36,7 +36,11 @@ impl ProductReport {
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
     pub fn rows_per_second(&self) -> f64 {
-        if self.seconds > 0.0 { self.read as f64 / self.seconds } else { 0.0 }
+        if self.seconds > 0.0 {
+            self.read as f64 / self.seconds
+        } else {
+            0.0
+        }
     }
 
     pub(crate) fn add(&mut self, counts: &Counts) {

@@ -124,7 +124,10 @@ impl Runner {
             .flow
             .steps
             .iter()
-            .map(|step| ProductReport { product: step.product.clone(), ..ProductReport::default() })
+            .map(|step| ProductReport {
+                product: step.product.clone(),
+                ..ProductReport::default()
+            })
             .collect();
         let started = Instant::now();
         let mut pause = FIRST_PAUSE;
@@ -155,14 +158,21 @@ impl Runner {
         let tables = Tables::open(&self.mesh.lake, &self.flow).await?;
         let source = Arc::new(DirectorySource::open(DirectoryConfig::new(
             &self.flow.directory,
-            self.mesh.config.state.join("sources").join(&self.flow.domain).join(&self.flow.source.name),
+            self.mesh
+                .config
+                .state
+                .join("sources")
+                .join(&self.flow.domain)
+                .join(&self.flow.source.name),
         ))?);
         let partitions = source.partitions()?;
         let older = async |digest: &str| self.mesh.flow_of_digest(&self.flow, digest);
         let positions = recover(&self.flow, older, &tables, &source, &partitions).await?;
         // Two batches wait for each that is worked on: enough to keep the workers busy, and a bound on memory.
         let (sender, receiver) = mpsc::channel(self.queue.workers() * 2);
-        let reading = self.queue.flow(Arc::clone(&self.flow), Arc::clone(&source), sender, self.once);
+        let reading = self
+            .queue
+            .flow(Arc::clone(&self.flow), Arc::clone(&source), sender, self.once);
         for (partition, position) in positions {
             reading.add(partition, position)?;
         }
@@ -201,8 +211,11 @@ impl Runner {
                 return std::future::pending().await;
             }
             let found = async {
-                let new: Vec<String> =
-                    source.partitions()?.into_iter().filter(|name| !reading.knows(name)).collect();
+                let new: Vec<String> = source
+                    .partitions()?
+                    .into_iter()
+                    .filter(|name| !reading.knows(name))
+                    .collect();
                 if new.is_empty() {
                     return Ok(());
                 }

@@ -11,7 +11,7 @@ use malla_source::{Decoder, Lines};
 
 use crate::batch::view;
 use crate::error::TrialError;
-use crate::plan;
+use crate::plan::{self, View};
 
 /// What a step made of test data.
 #[derive(Debug)]
@@ -39,7 +39,10 @@ pub struct TrialReport {
 pub fn try_plugin(component: &[u8], data: &[(String, Vec<u8>)]) -> Result<Vec<TrialReport>, TrialError> {
     let contract = Contract::parse(&malla_contract::extract(component)?)?;
     let sandbox = Sandbox::new(SandboxConfig::default())?;
-    let plugin = sandbox.load(PluginId::new(&contract.domain, &contract.version.to_string()), component)?;
+    let plugin = sandbox.load(
+        PluginId::new(&contract.domain, contract.version.to_string()),
+        component,
+    )?;
     // Tokens in a trial need keys, and nothing else does: keys for this trial alone.
     let folder = tempfile::tempdir().map_err(TrialError::Keys)?;
     let keys = KeyStore::create(&folder.path().join("trial.keys"))?;
@@ -48,13 +51,27 @@ pub fn try_plugin(component: &[u8], data: &[(String, Vec<u8>)]) -> Result<Vec<Tr
         let Some(source) = contract.source(name) else {
             return Err(TrialError::NoSource {
                 name: name.clone(),
-                known: contract.sources.iter().map(|source| source.name.as_str()).collect::<Vec<_>>().join(", "),
+                known: contract
+                    .sources
+                    .iter()
+                    .map(|source| source.name.as_str())
+                    .collect::<Vec<_>>()
+                    .join(", "),
             });
         };
         let lines = Lines::of_text("testdata", lines);
         for step in contract.steps_of(name) {
-            let Some(product) = contract.product(&step.product) else { continue };
-            reports.push(Trial { contract: &contract, plugin: &plugin, keys: &keys }.run(source, step, product, &lines)?);
+            let Some(product) = contract.product(&step.product) else {
+                continue;
+            };
+            reports.push(
+                Trial {
+                    contract: &contract,
+                    plugin: &plugin,
+                    keys: &keys,
+                }
+                .run(source, step, product, &lines)?,
+            );
         }
     }
     Ok(reports)
@@ -75,9 +92,9 @@ impl Trial<'_> {
         lines: &Lines,
     ) -> Result<TrialReport, TrialError> {
         let decoded = Decoder::new(&source.table).decode(lines)?;
-        let (reads, tokens) = plan::view(self.contract, source, step, self.keys, None)?;
-        let input = view(&decoded.batch, &tokens)
-            .map_err(|(column, source)| TrialError::Mask { column, source })?;
+        let View { reads, tokens } = plan::view(self.contract, source, step, self.keys, None)?;
+        let input =
+            view(&decoded.batch, &tokens).map_err(|(column, source)| TrialError::Mask { column, source })?;
         let sandbox_step = malla_sandbox::Step {
             name: step.name.clone(),
             reads,
@@ -104,7 +121,13 @@ impl Trial<'_> {
                 }
                 report.kept = output.batch.num_rows() as u64;
                 let open: Vec<usize> = (0..product.table.columns.len())
-                    .filter(|index| product.table.columns.get(*index).is_some_and(|column| !column.needs_mask()))
+                    .filter(|index| {
+                        product
+                            .table
+                            .columns
+                            .get(*index)
+                            .is_some_and(|column| !column.needs_mask())
+                    })
                     .collect();
                 report.rows = Some(output.batch.project(&open)?);
             }

@@ -80,7 +80,10 @@ impl Workers {
             ready: crossbeam_channel::unbounded(),
             idle: Mutex::default(),
             finished: AtomicBool::new(false),
-            limit: BatchLimit { rows: batch.rows, bytes: batch.mib.saturating_mul(1 << 20) },
+            limit: BatchLimit {
+                rows: batch.rows,
+                bytes: batch.mib.saturating_mul(1 << 20),
+            },
             stop: stop.clone(),
             count,
         });
@@ -121,7 +124,12 @@ impl Queue {
     ) -> Reading {
         Reading {
             queue: self.clone(),
-            flow: Arc::new(FlowReading { flow, source, once, closed: AtomicBool::new(false) }),
+            flow: Arc::new(FlowReading {
+                flow,
+                source,
+                once,
+                closed: AtomicBool::new(false),
+            }),
             sender: Mutex::new(Some(sender)),
             known: Mutex::default(),
         }
@@ -131,7 +139,9 @@ impl Queue {
 impl Reading {
     /// Reads a partition from a position on.
     pub(crate) fn add(&self, partition: String, position: i64) -> Result<(), FlowError> {
-        let Some(sender) = lock(&self.sender).clone() else { return Ok(()) };
+        let Some(sender) = lock(&self.sender).clone() else {
+            return Ok(());
+        };
         let task = Task {
             reader: self.flow.source.reader(&partition, position)?,
             decoder: Decoder::new(&self.flow.flow.source.table),
@@ -196,8 +206,11 @@ impl Shared {
             return;
         }
         let outcome = catch_unwind(AssertUnwindSafe(|| task.next(self.limit)));
-        let outcome =
-            outcome.unwrap_or_else(|_| Err(FlowError::Panic { flow: task.flow.flow.name.clone() }));
+        let outcome = outcome.unwrap_or_else(|_| {
+            Err(FlowError::Panic {
+                flow: task.flow.flow.name.clone(),
+            })
+        });
         match outcome {
             Ok(Some(batch)) => {
                 // Blocks while the committer is behind: that is the bound on memory.
@@ -218,7 +231,9 @@ impl Shared {
 impl Task {
     fn next(&mut self, limit: BatchLimit) -> Result<Option<Processed>, FlowError> {
         let mode = if self.flow.once { Mode::Drain } else { Mode::Follow };
-        let Some(lines) = self.reader.next(limit, mode)? else { return Ok(None) };
+        let Some(lines) = self.reader.next(limit, mode)? else {
+            return Ok(None);
+        };
         let now = chrono::Utc::now().timestamp_micros();
         self.flow.flow.process(&mut self.decoder, &lines, now).map(Some)
     }

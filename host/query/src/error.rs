@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
-/// An error of a query.
+use datafusion::arrow::error::ArrowError;
+use datafusion::error::DataFusionError;
+
+/// An error of a query. Messages repeat names and the query's own text, never a value of a row.
 #[derive(Debug, thiserror::Error)]
 pub enum QueryError {
     /// The text is not one SQL query.
     #[error("cannot read the query: {0}")]
     Syntax(String),
     /// Anything but reading.
-    #[error("queries are read-only: {0}")]
+    #[error("queries are read-only: `{0}` is not possible; write SELECT, EXPLAIN or DESCRIBE")]
     ReadOnly(String),
     /// A name that is no table.
     #[error("no table `{name}`; {known}")]
@@ -26,18 +29,49 @@ pub enum QueryError {
     #[error("the query took longer than {0:?}: narrow it, or raise the limit")]
     Time(Duration),
     /// The memory limit.
-    #[error("the query needs more than {limit} bytes of memory: narrow it, or raise the limit")]
-    Memory {
-        /// The limit.
-        limit: usize,
-    },
+    #[error("the query needs more than {0} bytes of memory: narrow it, or raise the limit")]
+    Memory(usize),
     /// It failed while it ran.
     #[error("the query failed: {0}")]
-    Failed(String),
+    Failed(&'static str),
     /// The lake.
     #[error(transparent)]
     Lake(#[from] malla_lake::LakeError),
     /// The result could not be written.
     #[error("cannot write the result: {0}")]
     Write(String),
+}
+
+impl QueryError {
+    /// An error before any row was read: its text is safe to show.
+    pub(crate) fn planning(error: &DataFusionError) -> Self {
+        match error.find_root() {
+            DataFusionError::SQL(error, _) => Self::Syntax(error.to_string()),
+            other => Self::Invalid(other.strip_backtrace()),
+        }
+    }
+
+    /// An error while rows were read. Its text may hold their values, so only its kind is told.
+    pub(crate) fn running(error: &DataFusionError, memory: usize) -> Self {
+        match error.find_root() {
+            DataFusionError::ResourcesExhausted(_) => Self::Memory(memory),
+            DataFusionError::ArrowError(error, _) => Self::Failed(kind(error)),
+            DataFusionError::ObjectStore(_)
+            | DataFusionError::IoError(_)
+            | DataFusionError::ParquetError(_) => Self::Failed("a file of the table cannot be read"),
+            DataFusionError::NotImplemented(_) => Self::Failed("it uses something that is not supported"),
+            _ => Self::Failed("a value does not fit an operation of the query"),
+        }
+    }
+}
+
+fn kind(error: &ArrowError) -> &'static str {
+    match error {
+        ArrowError::CastError(_) | ArrowError::ParseError(_) => {
+            "a value does not convert to the type asked for: use try_cast, which gives NULL instead"
+        }
+        ArrowError::DivideByZero => "a division by zero: use nullif on the divisor",
+        ArrowError::ArithmeticOverflow(_) => "a number grew beyond its type: cast to a wider one first",
+        _ => "a value does not fit an operation of the query",
+    }
 }

@@ -5,6 +5,11 @@
 mod error;
 mod query;
 mod render;
+mod session;
+mod tables;
+
+#[cfg(test)]
+mod tests;
 
 pub use error::QueryError;
 pub use query::{Limits, Query, QueryResult};

@@ -1,19 +1,32 @@
 //! Running a query.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider};
+use datafusion::execution::context::SQLOptions;
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use datafusion::prelude::{DataFrame, SessionContext};
+use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::ast;
+use futures::StreamExt;
 use malla_lake::Lake;
 
-use crate::QueryError;
+use crate::session::{CATALOG, session};
+use crate::{QueryError, tables};
+
+/// Longer texts are no queries that anybody wrote.
+const LONGEST_QUERY: usize = 256 * 1024;
 
 /// What a query may use.
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// Rows of the result. More are cut off.
     pub rows: usize,
-    /// Bytes that sorts, joins and aggregates may hold.
+    /// Bytes that the query may hold, and its result.
     pub memory: usize,
     /// Time from start to end.
     pub time: Duration,
@@ -40,7 +53,7 @@ pub struct QueryResult {
     pub truncated: bool,
 }
 
-/// The door to a lake's tables.
+/// The door to a lake's tables. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Query {
     lake: Lake,
@@ -53,12 +66,153 @@ impl Query {
         Self { lake }
     }
 
-    /// Runs one SQL query on the tables as they are now.
+    /// Runs one SQL query on the tables as they are now. Tables are `ventas.transacciones` (curated),
+    /// `ventas_raw.transacciones` and `ventas_quarantine.transacciones`.
     ///
     /// # Errors
     /// [`QueryError`].
     pub async fn run(&self, sql: &str, limits: &Limits) -> Result<QueryResult, QueryError> {
-        let _ = (sql, limits, &self.lake);
-        Err(QueryError::Failed("not built yet".into()))
+        tokio::time::timeout(limits.time, self.run_untimed(sql, limits))
+            .await
+            .map_err(|_| QueryError::Time(limits.time))?
     }
+
+    async fn run_untimed(&self, sql: &str, limits: &Limits) -> Result<QueryResult, QueryError> {
+        if sql.len() > LONGEST_QUERY {
+            return Err(QueryError::Syntax(format!(
+                "it is longer than {LONGEST_QUERY} bytes"
+            )));
+        }
+        let context = session(limits.memory).map_err(|e| QueryError::planning(&e))?;
+        let plan = self.plan(&context, sql).await?;
+        let frame = DataFrame::new(context.state(), cut(plan, limits.rows)?);
+        collect(frame, limits).await
+    }
+
+    /// A plan that reads and does nothing else.
+    async fn plan(&self, context: &SessionContext, sql: &str) -> Result<LogicalPlan, QueryError> {
+        let state = context.state();
+        let dialect = state.config_options().sql_parser.dialect;
+        let statement = state
+            .sql_to_statement(sql, &dialect)
+            .map_err(|e| QueryError::planning(&e))?;
+        only_reads(&statement)?;
+        let names = state
+            .resolve_table_references(&statement)
+            .map_err(|e| QueryError::planning(&e))?;
+        let mut schemas: BTreeMap<String, Arc<MemorySchemaProvider>> = BTreeMap::new();
+        for name in names {
+            let table = tables::open(&self.lake, &name).await?;
+            let schema = name.schema().unwrap_or_default().to_owned();
+            schemas
+                .entry(schema)
+                .or_default()
+                .register_table(name.table().to_owned(), table)
+                .map_err(|e| QueryError::planning(&e))?;
+        }
+        let catalog = Arc::new(MemoryCatalogProvider::new());
+        for (name, schema) in schemas {
+            catalog
+                .register_schema(&name, schema)
+                .map_err(|e| QueryError::planning(&e))?;
+        }
+        context.register_catalog(CATALOG, catalog);
+        let plan = context
+            .state()
+            .statement_to_plan(statement)
+            .await
+            .map_err(|e| QueryError::planning(&e))?;
+        SQLOptions::new()
+            .with_allow_ddl(false)
+            .with_allow_dml(false)
+            .with_allow_statements(false)
+            .verify_plan(&plan)
+            .map_err(|e| QueryError::ReadOnly(e.strip_backtrace()))?;
+        Ok(plan)
+    }
+}
+
+/// Refuses all but reading before a table is looked at.
+fn only_reads(statement: &Statement) -> Result<(), QueryError> {
+    match statement {
+        Statement::Statement(statement) => match statement.as_ref() {
+            ast::Statement::Query(_) | ast::Statement::ExplainTable { .. } => Ok(()),
+            other => Err(QueryError::ReadOnly(first_words(&other.to_string()))),
+        },
+        Statement::Explain(explain) => only_reads(&explain.statement),
+        other => Err(QueryError::ReadOnly(first_words(&other.to_string()))),
+    }
+}
+
+fn first_words(sql: &str) -> String {
+    sql.split_whitespace().take(2).collect::<Vec<_>>().join(" ")
+}
+
+/// One row more than the limit, so that a cut is noticed. The limit goes down the plan: a sort keeps only that many.
+fn cut(plan: LogicalPlan, rows: usize) -> Result<LogicalPlan, QueryError> {
+    if matches!(
+        plan,
+        LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) | LogicalPlan::DescribeTable(_)
+    ) {
+        return Ok(plan);
+    }
+    LogicalPlanBuilder::from(plan)
+        .limit(0, Some(rows.saturating_add(1)))
+        .and_then(LogicalPlanBuilder::build)
+        .map_err(|e| QueryError::planning(&e))
+}
+
+async fn collect(frame: DataFrame, limits: &Limits) -> Result<QueryResult, QueryError> {
+    let failed = |e| QueryError::running(&e, limits.memory);
+    let mut stream = frame.execute_stream().await.map_err(failed)?;
+    let schema = plain(&stream.schema());
+    let mut result = QueryResult {
+        schema: Arc::clone(&schema),
+        batches: Vec::new(),
+        truncated: false,
+    };
+    let (mut room, mut held) = (limits.rows, 0_usize);
+    while let Some(batch) = stream.next().await {
+        let mut batch = batch.map_err(failed)?;
+        if batch.num_rows() > room {
+            batch = batch.slice(0, room);
+            result.truncated = true;
+        }
+        room -= batch.num_rows();
+        held = held.saturating_add(batch.get_array_memory_size());
+        if held > limits.memory {
+            return Err(QueryError::Memory(limits.memory));
+        }
+        if batch.num_rows() > 0 {
+            let columns = batch
+                .columns()
+                .iter()
+                .zip(schema.fields())
+                .map(|(column, field)| arrow_cast::cast(column, field.data_type()))
+                .collect::<Result<Vec<_>, _>>()
+                .and_then(|columns| RecordBatch::try_new(Arc::clone(&schema), columns));
+            result.batches.push(columns.map_err(|e| failed(e.into()))?);
+        }
+        if result.truncated {
+            break;
+        }
+    }
+    Ok(result)
+}
+
+/// The same columns in the types that a contract knows: how the engine packs texts is its own affair.
+fn plain(schema: &Schema) -> SchemaRef {
+    let fields = schema.fields().iter().map(|field| {
+        let ty = match field.data_type() {
+            DataType::Dictionary(_, value) => value.as_ref(),
+            other => other,
+        };
+        let ty = match ty {
+            DataType::Utf8View => DataType::Utf8,
+            DataType::BinaryView => DataType::Binary,
+            other => other.clone(),
+        };
+        Field::new(field.name(), ty, field.is_nullable())
+    });
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }

@@ -3,12 +3,7 @@
 //!
 //! It has 8 columns, reads 3, computes 2 and filters. Medians go to `target/criterion/boundary/<way>/<rows>`.
 
-#![expect(
-    missing_docs,
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a bench"
-)]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench")]
 
 use std::hint::black_box;
 use std::path::Path;

@@ -193,7 +193,7 @@ fn bits(buffer: &BooleanBuffer) -> Cow<'_, [u8]> {
     } else {
         (1_u8 << tail_bits).wrapping_sub(1)
     };
-    if buffer.offset() % 8 == 0 {
+    if buffer.offset().is_multiple_of(8) {
         let start = buffer.offset() / 8;
         let bytes = buffer
             .values()
@@ -277,7 +277,7 @@ mod tests {
         let runs = |valid: &[bool]| null_runs(&NullBuffer::from(valid.to_vec())).collect::<Vec<_>>();
         assert_eq!(runs(&[false, false, true, false]), [0..2, 3..4]);
         assert_eq!(runs(&[true, true]), []);
-        assert_eq!(runs(&[false]), [0..1]);
+        assert_eq!(runs(&[false]), vec![0..1]);
         assert_eq!(runs(&[]), []);
     }
 }

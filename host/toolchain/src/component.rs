@@ -1,7 +1,7 @@
 //! From a core module to a component, and what a plugin must be.
 
 use malla_contract::{ComponentError, embed, imports};
-use wasmparser::{ComponentTypeRef, Parser, Payload};
+use wasmparser::{ComponentTypeRef, Parser, Payload, TypeBounds};
 use wit_component::ComponentEncoder;
 
 use crate::error::ToolchainError;
@@ -44,7 +44,8 @@ fn types(component: &[u8]) -> Vec<String> {
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::ComponentImportSection(imports) if depth == 0 => {
                 let imports = imports.into_iter().flatten();
-                let types = imports.filter(|import| matches!(import.ty, ComponentTypeRef::Type(_)));
+                let types =
+                    imports.filter(|import| matches!(import.ty, ComponentTypeRef::Type(TypeBounds::Eq(_))));
                 names.extend(types.map(|import| import.name.full_name().into_owned()));
             }
             _ => {}

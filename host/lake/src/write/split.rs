@@ -156,7 +156,10 @@ impl<'a> Splitter<'a> {
             let column = batch.column(key);
             let value = ScalarExt::from_array(column.as_ref(), row).ok_or_else(|| LakeError::Spec {
                 table: self.table.clone(),
-                reason: format!("column `{name}` is {} and cannot partition a table", column.data_type()),
+                reason: format!(
+                    "column `{name}` is {} and cannot partition a table",
+                    column.data_type()
+                ),
             })?;
             values.push((name.clone(), value));
         }

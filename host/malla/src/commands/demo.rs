@@ -27,7 +27,10 @@ pub(crate) fn demo(arguments: &cli::Demo) -> Result<ExitCode> {
     for plugin in &plugins {
         lines += fill(dir, &plugin.contract, arguments.events)?;
     }
-    let once = RunOptions { once: true, ..RunOptions::default() };
+    let once = RunOptions {
+        once: true,
+        ..RunOptions::default()
+    };
     let report = run::process(&config, &once, Some(lines))?;
     show(&report, &config);
     if arguments.once || !report.failures.is_empty() {
@@ -62,7 +65,11 @@ fn load(file: PathBuf) -> Result<Plugin> {
     let bytes = std::fs::read(&file).with_context(|| format!("cannot read `{}`", file.display()))?;
     let yaml = malla_contract::extract(&bytes).with_context(|| file.display().to_string())?;
     let contract = Contract::parse(&yaml).with_context(|| file.display().to_string())?;
-    Ok(Plugin { file, bytes, contract })
+    Ok(Plugin {
+        file,
+        bytes,
+        contract,
+    })
 }
 
 /// Makes the mesh, or takes the one that is there, with the plugins of this build.
@@ -75,14 +82,20 @@ fn prepare(dir: &Path, plugins: &[Plugin]) -> Result<PathBuf> {
             .iter()
             .flat_map(|plugin| {
                 let domain = plugin.contract.domain.as_str();
-                plugin.contract.sources.iter().map(move |source| (domain, source.name.as_str()))
+                plugin
+                    .contract
+                    .sources
+                    .iter()
+                    .map(move |source| (domain, source.name.as_str()))
             })
             .collect();
         mesh::create(dir, &sources)?;
         println!("Made a mesh in {}", dir.display());
     }
     for plugin in plugins {
-        let to = dir.join("plugins").join(plugin.file.file_name().unwrap_or_default());
+        let to = dir
+            .join("plugins")
+            .join(plugin.file.file_name().unwrap_or_default());
         std::fs::write(&to, &plugin.bytes).with_context(|| format!("cannot write `{}`", to.display()))?;
     }
     Ok(config)
@@ -94,7 +107,12 @@ fn fill(dir: &Path, contract: &Contract, events: u64) -> Result<u64> {
     if events == 0 || !Simulator::DOMAINS.contains(&domain) {
         return Ok(0);
     }
-    let written = simulate::write(domain, simulate::DEFAULT_SEED, &dir.join("sources").join(domain), events)?;
+    let written = simulate::write(
+        domain,
+        simulate::DEFAULT_SEED,
+        &dir.join("sources").join(domain),
+        events,
+    )?;
     print!("{}", simulate::summary(&written));
     Ok(written.total())
 }
@@ -115,7 +133,11 @@ fn show(report: &RunReport, config: &Path) {
     print!("{}", terminal::products(&report.products));
     for product in &report.products {
         let accounted = product.kept + product.rejected + product.quarantined + product.filtered;
-        let word = if accounted == product.read { "every line accounted for" } else { "lines are missing" };
+        let word = if accounted == product.read {
+            "every line accounted for"
+        } else {
+            "lines are missing"
+        };
         println!(
             "{}: {} kept + {} rejected + {} quarantined = {} of {} read: {word}",
             product.product,
@@ -136,6 +158,8 @@ fn show(report: &RunReport, config: &Path) {
         println!(
             "  malla query --config {config} \"SELECT stage, rule, count(*) AS lines FROM ventas_quarantine.transacciones GROUP BY stage, rule ORDER BY lines DESC\""
         );
-        println!("  malla query --config {config} \"SELECT email, tarjeta, monto FROM ventas.transacciones LIMIT 5\"");
+        println!(
+            "  malla query --config {config} \"SELECT email, tarjeta, monto FROM ventas.transacciones LIMIT 5\""
+        );
     }
 }

@@ -12,9 +12,12 @@ struct Check {
 }
 
 pub(crate) fn doctor(config: &Path) -> Result<ExitCode> {
-    let mut checks = vec![
-        Check { what: "Wasm toolchain", outcome: malla_toolchain::wasm_toolchain().map(|t| t.to_string()).map_err(|e| e.to_string()) },
-    ];
+    let mut checks = vec![Check {
+        what: "Wasm toolchain",
+        outcome: malla_toolchain::wasm_toolchain()
+            .map(|t| t.to_string())
+            .map_err(|e| e.to_string()),
+    }];
     checks.extend(mesh(config));
     let mut healthy = true;
     for Check { what, outcome } in &checks {
@@ -22,40 +25,72 @@ pub(crate) fn doctor(config: &Path) -> Result<ExitCode> {
             Ok(found) => println!("ok       {what:<16} {found}"),
             Err(missing) => {
                 healthy = false;
-                println!("missing  {what:<16} {}", missing.replace('\n', "\n                          "));
+                println!(
+                    "missing  {what:<16} {}",
+                    missing.replace('\n', "\n                          ")
+                );
             }
         }
     }
-    Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if healthy {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 fn mesh(path: &Path) -> Vec<Check> {
     let config = match Config::load(path) {
         Ok(config) => config,
-        Err(error) => return vec![Check { what: "mesh", outcome: Err(error.to_string()) }],
+        Err(error) => {
+            return vec![Check {
+                what: "mesh",
+                outcome: Err(error.to_string()),
+            }];
+        }
     };
-    let mut checks = vec![Check { what: "mesh", outcome: Ok(path.display().to_string()) }];
+    let mut checks = vec![Check {
+        what: "mesh",
+        outcome: Ok(path.display().to_string()),
+    }];
     let sources = config.sources.values().flat_map(|sources| sources.values());
     checks.extend(sources.map(|source| {
         let place = source.directory.display().to_string();
         let outcome = if source.directory.is_dir() {
             Ok(place)
         } else {
-            Err(format!("{place} is no folder: create it, or change `directory` in malla.toml"))
+            Err(format!(
+                "{place} is no folder: create it, or change `directory` in malla.toml"
+            ))
         };
-        Check { what: "source", outcome }
+        Check {
+            what: "source",
+            outcome,
+        }
     }));
     match Mesh::open(config) {
         Ok(mesh) => {
-            checks.push(Check { what: "keys", outcome: Ok("readable by their owner only".into()) });
-            checks.push(Check { what: "policies", outcome: Ok("valid".into()) });
+            checks.push(Check {
+                what: "keys",
+                outcome: Ok("readable by their owner only".into()),
+            });
+            checks.push(Check {
+                what: "policies",
+                outcome: Ok("valid".into()),
+            });
             checks.extend(mesh.contracts().map(|contract| Check {
                 what: "plugin",
                 outcome: Ok(format!("{} {}", contract.domain, contract.version)),
             }));
-            checks.extend(mesh.problems().into_iter().map(|problem| Check { what: "plugin", outcome: Err(problem) }));
+            checks.extend(mesh.problems().into_iter().map(|problem| Check {
+                what: "plugin",
+                outcome: Err(problem),
+            }));
         }
-        Err(error) => checks.push(Check { what: "mesh", outcome: Err(error.to_string()) }),
+        Err(error) => checks.push(Check {
+            what: "mesh",
+            outcome: Err(error.to_string()),
+        }),
     }
     checks
 }

@@ -11,7 +11,9 @@ pub(crate) fn init(dir: &Path) -> Result<ExitCode> {
     let config = mesh::create(dir, &[])?;
     println!("Made a mesh in {}", dir.display());
     println!();
-    println!("  keys/malla.keys       token and sealing keys, mode 0600: back them up, nobody can restore them");
+    println!(
+        "  keys/malla.keys       token and sealing keys, mode 0600: back them up, nobody can restore them"
+    );
     println!("  policies/masks.toml   how each kind of personal data is masked");
     println!("  plugins/              put components here (`malla plugin build` makes them)");
     println!();

@@ -60,27 +60,38 @@ fn test(dir: &Path) -> Result<ExitCode> {
     for trial in try_plugin(&component, &test_data(dir)?)? {
         failed |= show(&trial)?;
     }
-    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 /// The lines of testdata/<source>.jsonl, by source.
 fn test_data(dir: &Path) -> Result<Vec<(String, Vec<u8>)>> {
     let folder = dir.join("testdata");
     let mut data = Vec::new();
-    for entry in std::fs::read_dir(&folder)
-        .with_context(|| format!("cannot read `{}`: put events in testdata/<source>.jsonl", folder.display()))?
-    {
+    for entry in std::fs::read_dir(&folder).with_context(|| {
+        format!(
+            "cannot read `{}`: put events in testdata/<source>.jsonl",
+            folder.display()
+        )
+    })? {
         let path = entry?.path();
-        let (Some(stem), Some("jsonl")) =
-            (path.file_stem().and_then(|stem| stem.to_str()), path.extension().and_then(|e| e.to_str()))
-        else {
+        let (Some(stem), Some("jsonl")) = (
+            path.file_stem().and_then(|stem| stem.to_str()),
+            path.extension().and_then(|e| e.to_str()),
+        ) else {
             continue;
         };
         let lines = std::fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
         data.push((stem.to_owned(), lines));
     }
     if data.is_empty() {
-        bail!("no events in `{}`: put some in testdata/<source>.jsonl", folder.display());
+        bail!(
+            "no events in `{}`: put some in testdata/<source>.jsonl",
+            folder.display()
+        );
     }
     data.sort();
     Ok(data)
@@ -88,20 +99,34 @@ fn test_data(dir: &Path) -> Result<Vec<(String, Vec<u8>)>> {
 
 /// Prints what a step made of the test data; whether it failed.
 fn show(trial: &TrialReport) -> Result<bool> {
-    println!("\n{}  {} lines of {}", trial.product, number(trial.lines), trial.source);
+    println!(
+        "\n{}  {} lines of {}",
+        trial.product,
+        number(trial.lines),
+        trial.source
+    );
     if let Some(error) = &trial.failure {
         println!("  failed: {error}");
         return Ok(true);
     }
     let mut rows = vec![vec!["kept".to_owned(), number(trial.kept)]];
-    rows.extend(trial.refused.iter().map(|(rule, count)| vec![rule.clone(), number(*count)]));
+    rows.extend(
+        trial
+            .refused
+            .iter()
+            .map(|(rule, count)| vec![rule.clone(), number(*count)]),
+    );
     for line in table(&rows).lines() {
         println!("  {line}");
     }
     if let Some(rows) = trial.rows.as_ref().filter(|rows| rows.num_rows() > 0) {
         let first = rows.slice(0, rows.num_rows().min(PREVIEW));
         println!("The first rows, without the columns that policy masks:");
-        let result = QueryResult { schema: first.schema(), batches: vec![first], truncated: false };
+        let result = QueryResult {
+            schema: first.schema(),
+            batches: vec![first],
+            truncated: false,
+        };
         render(Format::Table, &result, std::io::stdout().lock())?;
     }
     Ok(false)

@@ -14,7 +14,10 @@ use crate::commands::runtime;
 pub(crate) fn query(arguments: &cli::Query) -> Result<ExitCode> {
     let config = Config::load(&arguments.config.config)?;
     let lake = Lake::open(&config.lake, WriterConfig::default())?;
-    let limits = Limits { rows: arguments.limit, ..Limits::default() };
+    let limits = Limits {
+        rows: arguments.limit,
+        ..Limits::default()
+    };
     let result = runtime()?.block_on(Query::open(lake).run(&arguments.sql, &limits))?;
     let format = match arguments.format {
         cli::Format::Table => malla_query::Format::Table,
@@ -25,7 +28,10 @@ pub(crate) fn query(arguments: &cli::Query) -> Result<ExitCode> {
     malla_query::render(format, &result, &mut out)?;
     out.flush()?;
     if result.truncated {
-        eprintln!("Only the first {} rows are shown: raise --limit, or narrow the query.", arguments.limit);
+        eprintln!(
+            "Only the first {} rows are shown: raise --limit, or narrow the query.",
+            arguments.limit
+        );
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -13,7 +13,10 @@ use crate::commands::runtime;
 use crate::terminal;
 
 pub(crate) fn run(arguments: &cli::Run) -> Result<ExitCode> {
-    let options = RunOptions { domain: arguments.domain.clone(), once: arguments.once };
+    let options = RunOptions {
+        domain: arguments.domain.clone(),
+        once: arguments.once,
+    };
     let report = process(&arguments.config.config, &options, None)?;
     if arguments.json {
         let value = serde_json::json!({ "products": report.products, "failures": report.failures });
@@ -57,13 +60,18 @@ pub(crate) fn show_failures(report: &RunReport) {
 }
 
 pub(crate) fn exit(report: &RunReport) -> ExitCode {
-    if report.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if report.failures.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 /// The first signal commits what is in hand and ends; a second ends at once, which loses nothing either.
 async fn stop_on_signal(stop: Stop) {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
         return;
     };

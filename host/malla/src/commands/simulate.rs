@@ -16,9 +16,13 @@ pub(crate) fn simulate(arguments: &cli::Simulate) -> Result<ExitCode> {
     let config = Config::load(&arguments.config.config)?;
     let mut simulator = Simulator::new(arguments.seed, &arguments.domain)?;
     let (domain, source) = (&arguments.domain, simulator.source());
-    let place = config.sources.get(domain).and_then(|sources| sources.get(source)).with_context(|| {
-        format!("malla.toml has no [sources.{domain}.{source}]: add it, with a `directory` to write to")
-    })?;
+    let place = config
+        .sources
+        .get(domain)
+        .and_then(|sources| sources.get(source))
+        .with_context(|| {
+            format!("malla.toml has no [sources.{domain}.{source}]: add it, with a `directory` to write to")
+        })?;
     let report = simulator.write(&place.directory, arguments.events)?;
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&json(&report))?);
@@ -42,8 +46,11 @@ pub(crate) fn summary(report: &Report) -> String {
         report.root.display(),
         number(report.dirty())
     );
-    let kinds: Vec<String> =
-        report.dirt.iter().map(|(kind, count)| format!("{} {kind}", number(*count))).collect();
+    let kinds: Vec<String> = report
+        .dirt
+        .iter()
+        .map(|(kind, count)| format!("{} {kind}", number(*count)))
+        .collect();
     for line in kinds.chunks(4) {
         text.push_str(&format!("  {}\n", line.join(", ")));
     }
@@ -51,7 +58,10 @@ pub(crate) fn summary(report: &Report) -> String {
 }
 
 fn json(report: &Report) -> serde_json::Value {
-    let dirt: serde_json::Map<String, serde_json::Value> =
-        report.dirt.iter().map(|(kind, count)| (kind.to_string(), (*count).into())).collect();
+    let dirt: serde_json::Map<String, serde_json::Value> = report
+        .dirt
+        .iter()
+        .map(|(kind, count)| (kind.to_string(), (*count).into()))
+        .collect();
     serde_json::json!({ "lines": report.total(), "partitions": report.lines, "dirty": dirt, "bytes": report.bytes })
 }

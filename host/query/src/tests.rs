@@ -1,0 +1,349 @@
+//! Queries over a small lake.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
+use arrow_array::{ArrayRef, Date32Array, Decimal128Array, Int64Array, RecordBatch, StringArray};
+use arrow_schema::{DataType, Field, Schema};
+use malla_lake::{Advance, Commit, Lake, Layer, TableId, TableSpec, WriterConfig};
+use tempfile::TempDir;
+
+use crate::{Format, Limits, Query, QueryError, QueryResult, render};
+
+struct World {
+    lake: Lake,
+    query: Query,
+    dir: TempDir,
+}
+
+impl World {
+    async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let lake = Lake::open(dir.path().to_str().unwrap(), WriterConfig::default()).unwrap();
+        let world = Self {
+            query: Query::open(lake.clone()),
+            lake,
+            dir,
+        };
+        world
+            .add("ventas", Layer::Curated, "transacciones", None, 0..4)
+            .await;
+        world.add("ventas", Layer::Raw, "transacciones", None, 0..6).await;
+        world
+            .add("ventas", Layer::Quarantine, "transacciones", None, 0..1)
+            .await;
+        world
+            .add("ventas", Layer::Curated, "daily-revenue", None, 0..2)
+            .await;
+        world
+    }
+
+    async fn add(
+        &self,
+        domain: &str,
+        layer: Layer,
+        name: &str,
+        from: Option<i64>,
+        ids: std::ops::Range<i64>,
+    ) {
+        let schema = Arc::new(Schema::new(vec![
+            Field::new("id", DataType::Int64, false),
+            Field::new("region", DataType::Utf8, true),
+            Field::new("monto", DataType::Decimal128(18, 2), false),
+            Field::new("fecha", DataType::Date32, false),
+        ]));
+        let to = ids.end;
+        let ids: Vec<i64> = ids.collect();
+        let region = |id: &i64| (id % 3 > 0).then(|| format!("región {id}"));
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(Int64Array::from(ids.clone())),
+            Arc::new(StringArray::from_iter(ids.iter().map(region))),
+            Arc::new(
+                Decimal128Array::from_iter_values(ids.iter().map(|id| i128::from(*id) * 150))
+                    .with_precision_and_scale(18, 2)
+                    .unwrap(),
+            ),
+            Arc::new(Date32Array::from_iter_values(ids.iter().map(|_| 20_778))),
+        ];
+        let spec = TableSpec {
+            id: TableId::new(domain, layer, name).unwrap(),
+            schema: schema.clone(),
+            partition_by: vec!["fecha".into()],
+            without_statistics: Vec::new(),
+        };
+        let commit = Commit {
+            batches: vec![RecordBatch::try_new(schema, columns).unwrap()],
+            advances: vec![Advance {
+                app_id: "malla/t/s/0".into(),
+                from,
+                to,
+            }],
+            ..Commit::default()
+        };
+        self.lake.table(spec).await.unwrap().commit(commit).await.unwrap();
+    }
+
+    async fn run(&self, sql: &str) -> Result<QueryResult, QueryError> {
+        self.query.run(sql, &Limits::default()).await
+    }
+
+    async fn count(&self, table: &str) -> i64 {
+        let result = self.run(&format!("SELECT count(*) FROM {table}")).await.unwrap();
+        result.batches[0].column(0).as_primitive::<Int64Type>().value(0)
+    }
+
+    async fn error(&self, sql: &str) -> String {
+        let error = self
+            .run(sql)
+            .await
+            .map(|result| result.batches)
+            .unwrap_err()
+            .to_string();
+        error.replace(self.dir.path().to_str().unwrap(), "<lake>")
+    }
+
+    async fn show(&self, format: Format, sql: &str) -> String {
+        shown(format, &self.run(sql).await.unwrap())
+    }
+}
+
+fn shown(format: Format, result: &QueryResult) -> String {
+    let mut out = Vec::new();
+    render(format, result, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+const ALL: &str = "SELECT id, region, monto, fecha FROM ventas.transacciones ORDER BY id";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_layer_is_a_schema() {
+    let world = World::new().await;
+    assert_eq!(world.count("ventas.transacciones").await, 4);
+    assert_eq!(world.count("Ventas.Transacciones").await, 4);
+    assert_eq!(world.count("ventas_raw.transacciones").await, 6);
+    assert_eq!(world.count("ventas_quarantine.transacciones").await, 1);
+    assert_eq!(world.count(r#"ventas."daily-revenue""#).await, 2);
+    let joined = "SELECT count(*) FROM ventas.transacciones c JOIN ventas_raw.transacciones r ON c.id = r.id";
+    let result = world.run(joined).await.unwrap();
+    assert_eq!(
+        result.batches[0].column(0).as_primitive::<Int64Type>().value(0),
+        4
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_query_sees_the_newest_rows() {
+    let world = World::new().await;
+    assert_eq!(world.count("ventas.transacciones").await, 4);
+    world
+        .add("ventas", Layer::Curated, "transacciones", Some(4), 4..9)
+        .await;
+    assert_eq!(world.count("ventas.transacciones").await, 9);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn results_are_written_for_people_and_scripts() {
+    let world = World::new().await;
+    insta::assert_snapshot!(world.show(Format::Table, ALL).await, @"");
+    insta::assert_snapshot!(world.show(Format::Json, ALL).await, @"");
+    insta::assert_snapshot!(world.show(Format::JsonLines, ALL).await, @"");
+    insta::assert_snapshot!(world.show(Format::Csv, ALL).await, @"");
+    let none = "SELECT id, region FROM ventas.transacciones WHERE id < 0";
+    assert_eq!(world.show(Format::Json, none).await.trim(), "[]");
+    assert_eq!(world.show(Format::Csv, none).await, "id,region\n");
+    insta::assert_snapshot!(world.show(Format::Table, none).await, @"");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_cannot_steer_the_terminal() {
+    let world = World::new().await;
+    let text = world
+        .show(Format::Table, "SELECT chr(27) || '[2J' || chr(7) AS x")
+        .await;
+    assert!(!text.contains('\u{1b}') && !text.contains('\u{7}'), "{text:?}");
+    let json = world.show(Format::Json, "SELECT chr(27) AS x").await;
+    assert_eq!(json.trim(), r#"[{"x":"\u001b"}]"#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_beyond_the_limit_are_cut_and_it_is_said() {
+    let world = World::new().await;
+    let limits = Limits {
+        rows: 3,
+        ..Limits::default()
+    };
+    let cut = world.query.run(ALL, &limits).await.unwrap();
+    assert!(cut.truncated);
+    assert!(shown(Format::Table, &cut).ends_with("first 3 rows; there are more\n"));
+    let exact = world
+        .query
+        .run("SELECT id FROM ventas.transacciones LIMIT 3", &limits)
+        .await
+        .unwrap();
+    assert!(!exact.truncated);
+    let explained = world.query.run(&format!("EXPLAIN {ALL}"), &limits).await.unwrap();
+    assert!(!explained.batches.is_empty());
+    world.run("DESCRIBE ventas.transacciones").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn queries_only_read() {
+    let world = World::new().await;
+    for sql in [
+        "INSERT INTO ventas.transacciones SELECT * FROM ventas.transacciones",
+        "UPDATE ventas.transacciones SET id = 1",
+        "DELETE FROM ventas.transacciones",
+        "DROP TABLE ventas.transacciones",
+        "CREATE TABLE x AS SELECT 1",
+        "CREATE VIEW x AS SELECT 1",
+        "CREATE EXTERNAL TABLE x STORED AS CSV LOCATION '/etc/passwd'",
+        "COPY (SELECT 1) TO '/tmp/x.csv'",
+        "COPY ventas.transacciones TO '/tmp/x.csv'",
+        "SET datafusion.execution.batch_size = 1",
+        "SHOW ALL",
+        "PREPARE p AS SELECT 1",
+        "EXPLAIN INSERT INTO ventas.transacciones SELECT * FROM ventas.transacciones",
+        "EXPLAIN ANALYZE DELETE FROM ventas.transacciones",
+        "BEGIN",
+        "TRUNCATE TABLE ventas.transacciones",
+    ] {
+        let error = world.run(sql).await.map(|_| ()).unwrap_err();
+        assert!(matches!(error, QueryError::ReadOnly(_)), "{sql}: {error}");
+    }
+    assert_eq!(world.count("ventas.transacciones").await, 4);
+    insta::assert_snapshot!(world.error("DROP TABLE ventas.transacciones").await, @"");
+    let two = world
+        .run("SELECT 1; DROP TABLE ventas.transacciones")
+        .await
+        .map(|_| ());
+    assert!(two.is_err());
+    let into = world
+        .run("SELECT * INTO x FROM ventas.transacciones")
+        .await
+        .map(|_| ());
+    assert!(into.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_outside_of_the_lake_is_in_reach() {
+    let world = World::new().await;
+    std::fs::write(world.dir.path().join("x.csv"), "a\n1\n").unwrap();
+    std::fs::write(world.dir.path().join("x.parquet"), "a\n1\n").unwrap();
+    let path = world.dir.path().display();
+    for source in [
+        format!("'{path}/x.csv'"),
+        format!("\"{path}/x.csv\""),
+        format!("'file://{path}/x.csv'"),
+        format!("\"file://{path}/x.csv\""),
+        format!("ventas.\"../../{path}\""),
+        format!("\"..\".\"{path}\""),
+        "'/etc/passwd'".into(),
+        "information_schema.tables".into(),
+        "malla.information_schema.df_settings".into(),
+        "datafusion.public.x".into(),
+        format!("read_csv('{path}/x.csv')"),
+        format!("read_parquet('{path}/x.parquet')"),
+        format!("parquet_metadata('{path}/x.parquet')"),
+        format!("glob('{path}/*')"),
+        "generate_series(1, 10)".into(),
+    ] {
+        assert!(
+            world.run(&format!("SELECT * FROM {source}")).await.is_err(),
+            "{source}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_name_what_is_wrong_and_what_there_is() {
+    let world = World::new().await;
+    insta::assert_snapshot!(world.error("SELECT * FROM ventas.transaciones").await, @"");
+    insta::assert_snapshot!(world.error("SELECT * FROM transacciones").await, @"");
+    insta::assert_snapshot!(world.error("SELECT * FROM ventas.\"daily-revenu\"").await, @"");
+    insta::assert_snapshot!(world.error("SELECT montoo FROM ventas.transacciones").await, @"");
+    insta::assert_snapshot!(world.error("SELEC 1").await, @"");
+    insta::assert_snapshot!(world.error("SELECT nosuch(1)").await, @"");
+    insta::assert_snapshot!(world.error("").await, @"");
+    let dir = tempfile::tempdir().unwrap();
+    let empty = Lake::open(dir.path().to_str().unwrap(), WriterConfig::default()).unwrap();
+    let error = Query::open(empty)
+        .run("SELECT * FROM a.b", &Limits::default())
+        .await
+        .map(|_| ())
+        .unwrap_err();
+    assert_eq!(error.to_string(), "no table `a.b`; the lake has no tables yet");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_does_not_carry_a_value_out() {
+    let world = World::new().await;
+    for sql in [
+        "SELECT CAST(region AS BIGINT) FROM ventas.transacciones",
+        "SELECT CAST(region AS DATE) FROM ventas.transacciones",
+        "SELECT * FROM ventas.transacciones WHERE CAST(region AS INT) = 4",
+        "SELECT arrow_cast(region, 'Int8') FROM ventas.transacciones",
+        "SELECT to_timestamp(region) FROM ventas.transacciones",
+        "SELECT max(CAST(region AS DOUBLE)) FROM ventas.transacciones",
+        "SELECT CAST(monto * 100000000000000000 AS DECIMAL(5,2)) FROM ventas.transacciones",
+    ] {
+        let error = world.error(sql).await;
+        assert!(!error.contains("región"), "{sql}: {error}");
+        assert!(error.starts_with("the query failed"), "{sql}: {error}");
+    }
+    insta::assert_snapshot!(world.error("SELECT CAST(region AS BIGINT) FROM ventas.transacciones").await, @"");
+    insta::assert_snapshot!(world.error("SELECT 1 / (id - id) FROM ventas.transacciones").await, @"");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_ends_within_its_limits() {
+    let world = World::new().await;
+    let cross = "ventas_raw.transacciones a, ventas_raw.transacciones b, ventas_raw.transacciones c, \
+                 ventas_raw.transacciones d, ventas_raw.transacciones e, ventas_raw.transacciones f, \
+                 ventas_raw.transacciones g, ventas_raw.transacciones h, ventas_raw.transacciones i, \
+                 ventas_raw.transacciones j, ventas_raw.transacciones k, ventas_raw.transacciones l";
+    let slow = Limits {
+        time: Duration::from_millis(300),
+        ..Limits::default()
+    };
+    let started = std::time::Instant::now();
+    let error = world
+        .query
+        .run(&format!("SELECT sum(a.id * l.id) FROM {cross}"), &slow)
+        .await
+        .map(|_| ());
+    assert!(matches!(error, Err(QueryError::Time(_))), "{error:?}");
+    assert!(started.elapsed() < Duration::from_secs(10));
+
+    let small = Limits {
+        memory: 1024 * 1024,
+        rows: usize::MAX,
+        ..Limits::default()
+    };
+    for sql in [
+        format!("SELECT DISTINCT a.id, b.id, c.id, d.id, e.id, f.id, g.id, h.id FROM {cross}"),
+        "SELECT repeat(r.region, 100000) FROM ventas_raw.transacciones r, ventas_raw.transacciones b".into(),
+    ] {
+        let error = world.query.run(&sql, &small).await.map(|_| ());
+        assert!(matches!(error, Err(QueryError::Memory(_))), "{error:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_that_is_nested_deeply_is_no_crash() {
+    let world = World::new().await;
+    let deep = format!("SELECT {}1{}", "(".repeat(20_000), ")".repeat(20_000));
+    assert!(world.run(&deep).await.is_err());
+    let long = format!("SELECT {}1", "1 + ".repeat(20_000));
+    // It may succeed or fail; the process lives.
+    let _ = world.run(&long).await;
+    let or = format!(
+        "SELECT id FROM ventas.transacciones WHERE {}id = 1",
+        "id = 0 OR ".repeat(5_000)
+    );
+    let _ = world.run(&or).await;
+    let union = format!("{}SELECT 1", "SELECT 1 UNION ALL ".repeat(2_000));
+    let _ = world.run(&union).await;
+    assert!(world.run(&" ".repeat(300_000)).await.is_err());
+}
