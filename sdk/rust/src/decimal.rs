@@ -90,8 +90,9 @@ impl<const SCALE: u8> Decimal<SCALE> {
     /// takes what fits 18.
     #[must_use]
     #[inline]
-    pub const fn fits(self, digits: u8) -> bool {
-        self.0.unsigned_abs() < power_of_ten(digits as u32).unsigned_abs()
+    pub fn fits(self, digits: u8) -> bool {
+        let limit = POWERS_OF_TEN.get(usize::from(digits));
+        limit.is_none_or(|limit| self.0.unsigned_abs() < *limit)
     }
 
     /// `None` when the sum is too large.
@@ -181,6 +182,19 @@ fn divide_half_even(dividend: i128, divisor: i128) -> i128 {
     let up = rest > left || (rest == left && quotient & 1 == 1);
     quotient + if up { dividend.signum() } else { 0 }
 }
+
+/// A call for each row would cost more than what it checks.
+const POWERS_OF_TEN: [u128; 39] = {
+    let mut powers = [1; 39];
+    let mut rest: &mut [u128] = &mut powers;
+    let mut power = 1;
+    while let [first, tail @ ..] = rest {
+        *first = power;
+        power = power.wrapping_mul(10);
+        rest = tail;
+    }
+    powers
+};
 
 const fn power_of_ten(exponent: u32) -> i128 {
     match 10i128.checked_pow(exponent) {
@@ -380,6 +394,8 @@ mod tests {
         assert_eq!(huge.mul_rounded::<2, 2>(huge), None);
         assert_eq!(huge.checked_add(huge), None);
         assert_eq!(huge.rescale::<20>(), None);
+        assert!(decimal::<2>("99.99").fits(4) && !decimal::<2>("-100.00").fits(4));
+        assert!(!huge.fits(38) && huge.fits(39) && Decimal::<0>::ZERO.fits(0));
     }
 
     proptest! {
