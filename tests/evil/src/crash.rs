@@ -42,5 +42,9 @@ pub(crate) fn run(payload: &str, batch: Batch) -> Result<Output, String> {
 
 #[inline(never)]
 fn deeper(depth: u64) -> u64 {
-    if depth == u64::MAX { 0 } else { black_box(depth) + deeper(depth + 1) }
+    if depth == u64::MAX {
+        0
+    } else {
+        black_box(depth) + deeper(depth + 1)
+    }
 }

@@ -4,6 +4,8 @@ use std::hint::black_box;
 
 use crate::{Batch, Column, Int64s, Output, Rejection, Rows, Texts, behave, log};
 
+// A name of its own in backtraces.
+#[inline(never)]
 pub(crate) fn run(payload: &str, batch: Batch) -> Result<Output, String> {
     let rows = batch.rows;
     match payload {
@@ -44,33 +46,53 @@ pub(crate) fn run(payload: &str, batch: Batch) -> Result<Output, String> {
             log::write(log::Level::Error, &"x".repeat(100_000_000));
             Ok(behave::computed(batch.columns, Rows::All))
         }
-        "panicked-lines" => {
-            loop {
-                log::panicked("again", "src/lib.rs:1:1");
-            }
-        }
+        "panicked-lines" => loop {
+            log::panicked("again", "src/lib.rs:1:1");
+        },
         "error" => Err("é".repeat(5_000_000)),
         "rejections" => {
             let rejected = (0..10_000_000)
-                .map(|row| Rejection { row: row % rows, rule: String::new(), message: String::new() })
+                .map(|row| Rejection {
+                    row: row % rows,
+                    rule: String::new(),
+                    message: String::new(),
+                })
                 .collect();
-            Ok(Output { rejected, ..behave::computed(batch.columns, Rows::Take(vec![])) })
+            Ok(Output {
+                rejected,
+                ..behave::computed(batch.columns, Rows::Take(vec![]))
+            })
         }
         "rejections-some" => {
             let rejected = (0..500_000)
-                .map(|row| Rejection { row: row % rows, rule: "r".into(), message: String::new() })
+                .map(|row| Rejection {
+                    row: row % rows,
+                    rule: "r".into(),
+                    message: String::new(),
+                })
                 .collect();
-            Ok(Output { rejected, ..behave::computed(batch.columns, Rows::Take(vec![])) })
+            Ok(Output {
+                rejected,
+                ..behave::computed(batch.columns, Rows::Take(vec![]))
+            })
         }
         // A few rows of the source, repeated without end.
         "take" => {
-            let order = vec![0; 20_000_000];
-            Ok(Output { rows: Rows::Take(order), columns: forwards(), rejected: vec![] })
+            let order = vec![0; 5_000_000];
+            Ok(Output {
+                rows: Rows::Take(order),
+                columns: forwards(),
+                rejected: vec![],
+            })
         }
         // Not so many rows, but long ones: a small answer that means a large batch.
         "take-wide" => {
             let order = vec![0; 1_000_000];
-            Ok(Output { rows: Rows::Take(order), columns: forwards(), rejected: vec![] })
+            Ok(Output {
+                rows: Rows::Take(order),
+                columns: forwards(),
+                rejected: vec![],
+            })
         }
         "output" => {
             let values = vec![7_i64; 12_500_000];
@@ -78,8 +100,15 @@ pub(crate) fn run(payload: &str, batch: Batch) -> Result<Output, String> {
             let offsets = vec![0; 12_500_001];
             Ok(behave::computed(
                 vec![
-                    Column::Int64(Int64s { values, validity: None }),
-                    Column::Utf8(Texts { offsets, bytes: vec![], validity: None }),
+                    Column::Int64(Int64s {
+                        values,
+                        validity: None,
+                    }),
+                    Column::Utf8(Texts {
+                        offsets,
+                        bytes: vec![],
+                        validity: None,
+                    }),
                 ],
                 Rows::Take(order),
             ))

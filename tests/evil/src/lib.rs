@@ -11,9 +11,7 @@ mod lie;
 
 wit_bindgen::generate!({ world: "plugin", path: "../../wit" });
 
-pub(crate) use malla::plugin::columns::{
-    Booleans, Column, Decimals, Float64s, Int32s, Int64s, Texts,
-};
+pub(crate) use malla::plugin::columns::{Booleans, Column, Decimals, Float64s, Int32s, Int64s, Texts};
 pub(crate) use malla::plugin::log;
 pub(crate) use malla::plugin::types::{OutputColumn, Rejection, Rows};
 
@@ -23,7 +21,9 @@ impl Guest for Evil {
     fn run(step: String, batch: Batch) -> Result<Output, String> {
         std::panic::set_hook(Box::new(|info| {
             let message = info.payload_as_str().unwrap_or("no message");
-            let place = info.location().map(|l| format!("{}:{}:{}", l.file(), l.line(), l.column()));
+            let place = info
+                .location()
+                .map(|l| format!("{}:{}:{}", l.file(), l.line(), l.column()));
             log::panicked(message, &place.unwrap_or_default());
         }));
         let (family, payload) = step.split_once(['/', '_']).unwrap_or(("", &step));

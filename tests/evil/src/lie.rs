@@ -1,8 +1,6 @@
 //! Answers that break one promise each.
 
-use crate::{
-    Batch, Column, Decimals, Int64s, Output, OutputColumn, Rejection, Rows, Texts, behave,
-};
+use crate::{Batch, Column, Decimals, Int64s, Output, OutputColumn, Rejection, Rows, Texts, behave};
 
 pub(crate) fn run(payload: &str, batch: Batch) -> Result<Output, String> {
     let rows = batch.rows as usize;
@@ -14,14 +12,16 @@ pub(crate) fn run(payload: &str, batch: Batch) -> Result<Output, String> {
         "a-column-more" => output.columns.push(OutputColumn::Forward(0)),
         "columns-swapped" => output.columns.swap(0, 1),
         "wrong-type" => {
-            output.columns[0] =
-                OutputColumn::Computed(Column::Decimal128(Decimals { words: vec![0; 2 * rows], validity: None }));
+            output.columns[0] = OutputColumn::Computed(Column::Decimal128(Decimals {
+                words: vec![0; 2 * rows],
+                validity: None,
+            }));
         }
         "validity-short" => numbers(&mut output, |c| c.validity = Some(vec![])),
         "validity-long" => numbers(&mut output, |c| c.validity = Some(vec![0xFF; rows])),
-        "null-where-none-may-be" => {
-            numbers(&mut output, |c| c.validity = Some(vec![0b1111_1011; rows.div_ceil(8)]))
-        }
+        "null-where-none-may-be" => numbers(&mut output, |c| {
+            c.validity = Some(vec![0b1111_1011; rows.div_ceil(8)])
+        }),
         "offsets-missing" => texts(&mut output, |c| c.offsets.truncate(rows)),
         "offsets-none" => texts(&mut output, |c| c.offsets.clear()),
         "offsets-from-one" => texts(&mut output, |c| c.offsets[0] = 1),
@@ -60,15 +60,33 @@ pub(crate) fn run(payload: &str, batch: Batch) -> Result<Output, String> {
         // For a product of one decimal(4,2).
         "precision" => {
             let words = (0..rows).flat_map(|_| [10_000, 0]).collect();
-            output = behave::computed(vec![Column::Decimal128(Decimals { words, validity: None })], Rows::All);
+            output = behave::computed(
+                vec![Column::Decimal128(Decimals {
+                    words,
+                    validity: None,
+                })],
+                Rows::All,
+            );
         }
         "precision-negative" => {
             let words = (0..rows).flat_map(|_| [0, 1 << 63]).collect();
-            output = behave::computed(vec![Column::Decimal128(Decimals { words, validity: None })], Rows::All);
+            output = behave::computed(
+                vec![Column::Decimal128(Decimals {
+                    words,
+                    validity: None,
+                })],
+                Rows::All,
+            );
         }
         "decimal-odd-words" => {
             let words = vec![0; 2 * rows - 1];
-            output = behave::computed(vec![Column::Decimal128(Decimals { words, validity: None })], Rows::All);
+            output = behave::computed(
+                vec![Column::Decimal128(Decimals {
+                    words,
+                    validity: None,
+                })],
+                Rows::All,
+            );
         }
         _ => return Err(format!("no payload `{payload}`")),
     }
@@ -88,12 +106,22 @@ fn texts(output: &mut Output, change: impl FnOnce(&mut Texts)) {
 }
 
 fn rejections(rows: &[(u32, &str)]) -> Vec<Rejection> {
-    rows.iter().map(|(row, rule)| Rejection { row: *row, rule: (*rule).into(), message: "no".into() }).collect()
+    rows.iter()
+        .map(|(row, rule)| Rejection {
+            row: *row,
+            rule: (*rule).into(),
+            message: "no".into(),
+        })
+        .collect()
 }
 
 /// Rejects these rows and keeps none, so that nothing else is wrong.
 fn reject(output: Output, rows: &[(u32, &str)]) -> Output {
-    Output { rows: Rows::Keep(vec![0; output_rows(&output).div_ceil(8)]), rejected: rejections(rows), ..output }
+    Output {
+        rows: Rows::Keep(vec![0; output_rows(&output).div_ceil(8)]),
+        rejected: rejections(rows),
+        ..output
+    }
 }
 
 fn output_rows(output: &Output) -> usize {
