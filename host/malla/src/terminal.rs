@@ -165,6 +165,9 @@ mod tests {
             seconds: 2.0,
             ..ProductReport::default()
         };
-        insta::assert_snapshot!(products(&[report]), @"");
+        insta::assert_snapshot!(products(&[report]), @r"
+        product                  read    kept  rejected  quarantined  masked values  files  version  rows/s
+        ventas.transacciones  100,000  98,990       510          500        197,980     42        1  50,000
+        ");
     }
 }

@@ -244,7 +244,7 @@ mod tests {
         let message = Config::load(&path).unwrap_err().to_string();
         assert!(message.contains("malla.toml"), "{message}");
         assert!(message.contains("comit"), "{message}");
-        assert!(message.contains("line 14"), "{message}");
+        assert!(message.contains("line 13"), "{message}");
     }
 
     #[test]

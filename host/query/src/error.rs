@@ -47,12 +47,18 @@ impl QueryError {
     pub(crate) fn planning(error: &DataFusionError) -> Self {
         match error.find_root() {
             DataFusionError::SQL(error, _) => Self::Syntax(error.to_string()),
-            other => Self::Invalid(other.strip_backtrace()),
+            other => {
+                let text = other.strip_backtrace();
+                let told = ["Error during planning: ", "Schema error: "];
+                let plain = told.iter().find_map(|kind| text.strip_prefix(kind));
+                Self::Invalid(plain.unwrap_or(&text).to_owned())
+            }
         }
     }
 
     /// An error while rows were read. Its text may hold their values, so only its kind is told.
     pub(crate) fn running(error: &DataFusionError, memory: usize) -> Self {
+        eprintln!("DEBUG {error:?}");
         match error.find_root() {
             DataFusionError::ResourcesExhausted(_) => Self::Memory(memory),
             DataFusionError::ArrowError(error, _) => Self::Failed(kind(error)),

@@ -2,7 +2,9 @@
 //!
 //! INVARIANT: a query reaches the tables of its lake and nothing else, changes nothing, and ends within its limits.
 
+mod deep;
 mod error;
+mod guard;
 mod query;
 mod render;
 mod session;

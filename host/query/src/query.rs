@@ -16,10 +16,10 @@ use futures::StreamExt;
 use malla_lake::Lake;
 
 use crate::session::{CATALOG, session};
-use crate::{QueryError, tables};
+use crate::{QueryError, deep, guard, tables};
 
-/// Longer texts are no queries that anybody wrote.
-const LONGEST_QUERY: usize = 256 * 1024;
+/// The engine counts rows in 64 bits with a sign.
+const LARGEST_LIMIT: usize = i64::MAX as usize;
 
 /// What a query may use.
 #[derive(Debug, Clone)]
@@ -72,17 +72,17 @@ impl Query {
     /// # Errors
     /// [`QueryError`].
     pub async fn run(&self, sql: &str, limits: &Limits) -> Result<QueryResult, QueryError> {
-        tokio::time::timeout(limits.time, self.run_untimed(sql, limits))
-            .await
-            .map_err(|_| QueryError::Time(limits.time))?
+        let (query, sql, own) = (self.clone(), sql.to_owned(), limits.clone());
+        let result = deep::run(async move { query.run_untimed(&sql, &own).await });
+        match tokio::time::timeout(limits.time, result).await {
+            Ok(Some(result)) => result,
+            Ok(None) => Err(QueryError::Failed("it stopped early")),
+            Err(_) => Err(QueryError::Time(limits.time)),
+        }
     }
 
     async fn run_untimed(&self, sql: &str, limits: &Limits) -> Result<QueryResult, QueryError> {
-        if sql.len() > LONGEST_QUERY {
-            return Err(QueryError::Syntax(format!(
-                "it is longer than {LONGEST_QUERY} bytes"
-            )));
-        }
+        guard::check(sql)?;
         let context = session(limits.memory).map_err(|e| QueryError::planning(&e))?;
         let plan = self.plan(&context, sql).await?;
         let frame = DataFrame::new(context.state(), cut(plan, limits.rows)?);
@@ -97,6 +97,7 @@ impl Query {
             .sql_to_statement(sql, &dialect)
             .map_err(|e| QueryError::planning(&e))?;
         only_reads(&statement)?;
+        guard::check_relations(&statement)?;
         let names = state
             .resolve_table_references(&statement)
             .map_err(|e| QueryError::planning(&e))?;
@@ -157,7 +158,7 @@ fn cut(plan: LogicalPlan, rows: usize) -> Result<LogicalPlan, QueryError> {
         return Ok(plan);
     }
     LogicalPlanBuilder::from(plan)
-        .limit(0, Some(rows.saturating_add(1)))
+        .limit(0, Some(rows.saturating_add(1).min(LARGEST_LIMIT)))
         .and_then(LogicalPlanBuilder::build)
         .map_err(|e| QueryError::planning(&e))
 }

@@ -48,7 +48,7 @@ fn in_usd(sale: Row<'_>) -> Result<Decimal<2>, Rule> {
         .and_then(|moneda| lookups::USD_RATES.get(moneda))
         .ok_or(Rule::MonedaDesconocida)?;
     let usd: Option<Decimal<2>> = sale.monto.mul_rounded(rate);
-    usd.filter(|usd| usd.fits(18)).ok_or(Rule::MontoNoPositivo)
+    usd.filter(|usd| usd.fits(18)).ok_or(Rule::MontoExcesivo)
 }
 
 #[cfg(test)]
