@@ -58,7 +58,6 @@ impl QueryError {
 
     /// An error while rows were read. Its text may hold their values, so only its kind is told.
     pub(crate) fn running(error: &DataFusionError, memory: usize) -> Self {
-        eprintln!("DEBUG {error:?}");
         match error.find_root() {
             DataFusionError::ResourcesExhausted(_) => Self::Memory(memory),
             DataFusionError::ArrowError(error, _) => Self::Failed(kind(error)),

@@ -64,7 +64,7 @@ async fn known(lake: &Lake, name: &TableReference) -> Result<String, QueryError>
         let own = known.split_once('.').map_or(known, |(_, own)| own);
         strsim::damerau_levenshtein(known, &asked).min(strsim::damerau_levenshtein(own, &asked))
     };
-    names.sort_by_key(|known| near(known));
+    names.sort_by_cached_key(|known| (near(known), known.clone()));
     let more = names.len().saturating_sub(MOST_NAMES);
     names.truncate(MOST_NAMES);
     let listed = format!("there is `{}`", names.join("`, `"));

@@ -287,8 +287,8 @@ async fn nothing_outside_of_the_lake_is_in_reach() {
 async fn errors_name_what_is_wrong_and_what_there_is() {
     let world = World::new().await;
     insta::assert_snapshot!(world.error("SELECT * FROM ventas.transaciones").await, @r#"no table `ventas.transaciones`; there is `ventas.transacciones`, `ventas_raw.transacciones`, `ventas_quarantine.transacciones`, `ventas."daily-revenue"`"#);
-    insta::assert_snapshot!(world.error("SELECT * FROM transacciones").await, @r#"no table `transacciones`; there is `ventas.transacciones`, `ventas_raw.transacciones`, `ventas_quarantine.transacciones`, `ventas."daily-revenue"`"#);
-    insta::assert_snapshot!(world.error("SELECT * FROM ventas.\"daily-revenu\"").await, @r#"no table `ventas.daily-revenu`; there is `ventas."daily-revenue"`, `ventas.transacciones`, `ventas_raw.transacciones`, `ventas_quarantine.transacciones`"#);
+    insta::assert_snapshot!(world.error("SELECT * FROM transacciones").await, @r#"no table `transacciones`; there is `ventas.transacciones`, `ventas_quarantine.transacciones`, `ventas_raw.transacciones`, `ventas."daily-revenue"`"#);
+    insta::assert_snapshot!(world.error("SELECT * FROM ventas.\"daily-revenu\"").await, @r#"no table `ventas.daily-revenu`; there is `ventas."daily-revenue"`, `ventas.transacciones`, `ventas_quarantine.transacciones`, `ventas_raw.transacciones`"#);
     insta::assert_snapshot!(world.error("SELECT montoo FROM ventas.transacciones").await, @r#"
     No field named montoo. Did you mean 'ventas.transacciones.monto'?
     Valid fields are ventas.transacciones.id, ventas.transacciones.region, ventas.transacciones.monto, ventas.transacciones.fecha.
@@ -389,13 +389,12 @@ async fn a_query_that_is_nested_deeply_is_no_crash() {
             ),
             format!(
                 "SELECT 1 {from} a, {}",
-                (0..n / 5)
+                (0..n / 16)
                     .map(|t| format!("ventas.transacciones t{t}"))
                     .collect::<Vec<_>>()
                     .join(", ")
             ),
         ] {
-            println!("{n} {:.50}", sql);
             let end = world.query.run(&sql, &Limits::default()).await.map(|_| ());
             let start: String = sql.chars().take(60).collect();
             assert_eq!(end.is_ok(), fine, "{n} {start} {end:?}");

@@ -4,7 +4,6 @@ mod commits;
 mod faults;
 mod partitions;
 mod random;
-mod scratch;
 mod statistics;
 mod store;
 mod tables;

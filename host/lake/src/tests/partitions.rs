@@ -6,7 +6,7 @@ use arrow_array::types::Int64Type;
 
 use super::*;
 
-pub(super) fn hard_values() -> Vec<Option<String>> {
+fn hard_values() -> Vec<Option<String>> {
     let mut values: Vec<Option<String>> = [
         "América Latina",
         "../../etc",

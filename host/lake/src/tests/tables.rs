@@ -40,7 +40,8 @@ async fn a_table_of_another_schema_is_refused_by_column() {
         let mut spec = spec();
         let mut fields: Vec<Field> = spec.schema.fields().iter().map(|f| f.as_ref().clone()).collect();
         change(&mut fields);
-        spec.without_statistics.retain(|name| fields.iter().any(|field| field.name() == name));
+        spec.without_statistics
+            .retain(|name| fields.iter().any(|field| field.name() == name));
         spec.schema = Arc::new(Schema::new(fields));
         lake.table(spec)
     };
