@@ -78,5 +78,5 @@ assert len(set(tokens.values())) == len(tokens), "different e-mails have equal t
 for layer, t in table.items():
     protocol = t.protocol()
     assert not (protocol.reader_features or []), (layer, protocol)
-    print(f"{layer:<11} version {t.version()}, {frame[layer].height} rows, {len(t.files())} files")
+    print(f"{layer:<11} version {t.version()}, {frame[layer].height} rows, {len(t.file_uris())} files")
 print(f"{lines} lines = {curated.height} curated + {quarantine.height} quarantined; {len(needles)} personal values, none readable")

@@ -51,7 +51,7 @@ pub(crate) fn run() -> Result<()> {
         "contracts, by the ODCS schema",
         command(&python)
             .arg("xtask/conformance/contracts.py")
-            .arg("xtask/conformance/odcs-json-schema-v3.1.0.json")
+            .arg("host/contract/schema/odcs-json-schema-v3.1.0.json")
             .args(&contracts),
     )?;
     for contract in contracts {
@@ -60,7 +60,7 @@ pub(crate) fn run() -> Result<()> {
             &format!("datacontract lint {}", contract.display()),
             command(lint)
                 .args(["lint", "--json-schema"])
-                .arg(root().join("xtask/conformance/odcs-json-schema-v3.1.0.json"))
+                .arg(root().join("host/contract/schema/odcs-json-schema-v3.1.0.json"))
                 .arg(contract),
         )?;
     }
