@@ -46,17 +46,13 @@ const ROWS: [Row; 4] = [
 
 pub(crate) fn run() -> Result<()> {
     demo::build()?;
-    let benches = [
-        ("malla-sandbox", "boundary"),
-        ("malla-privacy", "mask"),
-        ("malla-pipeline", "whole_path"),
-    ];
-    for (package, bench) in benches {
-        shell::run(
-            &format!("bench {bench}"),
-            cargo().args(["bench", "--package", package, "--bench", bench]),
-        )?;
+    // In one call: the features of the dependencies hold for all, and nothing is built twice.
+    let mut bench = cargo();
+    bench.args(["bench", "--workspace"]);
+    for name in ["boundary", "whole_path", "mask", "seal", "decode"] {
+        bench.args(["--bench", name]);
     }
+    shell::run("benches", &mut bench)?;
     println!("\n| what | measured | bar | |\n|---|---|---|---|");
     for Row {
         what,

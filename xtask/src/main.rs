@@ -14,7 +14,8 @@ const HELP: &str = "\
 cargo xtask COMMAND
 
   demo [-- ARGS]    build Malla and its plugins in release, run `malla demo ARGS`
-  test              format, clippy, unit, integration and doc tests, API docs
+  test              format, clippy, unit, integration and doc tests
+  doc               API docs without warnings
   guests            build the Wasm components that tests and the demo use
   bench             measure what docs/performance.md claims, as ratios
   conformance       read the demo's tables and contracts with other people's tools (PyPI)
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
     let outcome = match command.as_deref() {
         Some("demo") => demo::run(&rest),
         Some("test") => test::run(),
+        Some("doc") => test::doc(),
         Some("guests") => guests::build_all(shell::Profile::Dev).map(drop),
         Some("bench") => bench::run(),
         Some("conformance") => conformance::run(),

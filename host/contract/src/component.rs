@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use wasm_encoder::{ComponentSection, CustomSection};
-use wasmparser::{Chunk, Encoding, Parser, Payload};
+use wasmparser::{Chunk, ComponentTypeRef, Encoding, Parser, Payload, TypeBounds};
 
 use crate::yaml::MAX_BYTES;
 
@@ -96,22 +96,38 @@ pub fn extract(component: &[u8]) -> Result<String, ComponentError> {
         .map_err(|_| ComponentError::NotUtf8)
 }
 
-/// Names of what a component imports, in its order: what it could reach of the host. They come from outside: show
-/// them escaped.
+/// Something that a component imports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Import {
+    /// Its full name. It comes from outside: show it escaped.
+    pub name: String,
+    /// It is the name of a type, which nobody can call.
+    pub is_type: bool,
+}
+
+/// What a component imports, in its order: what it could reach of the host.
 ///
 /// # Errors
 /// When the bytes are no component.
-pub fn imports(component: &[u8]) -> Result<Vec<String>, ComponentError> {
-    let mut names = Vec::new();
+pub fn imports(component: &[u8]) -> Result<Vec<Import>, ComponentError> {
+    let mut found = Vec::new();
     walk(component, |_, payload| {
         if let Payload::ComponentImportSection(imports) = payload {
             for import in imports {
-                names.push(import.map_err(malformed)?.name.full_name().into_owned());
+                let import = import.map_err(malformed)?;
+                found.push(Import {
+                    name: format!(
+                        "{}{}",
+                        import.name.name,
+                        import.name.version_suffix.unwrap_or_default()
+                    ),
+                    is_type: matches!(import.ty, ComponentTypeRef::Type(TypeBounds::Eq(_))),
+                });
             }
         }
         Ok(())
     })?;
-    Ok(names)
+    Ok(found)
 }
 
 fn contract_of<'a>(payload: &Payload<'a>) -> Option<&'a [u8]> {
@@ -124,7 +140,7 @@ fn contract_of<'a>(payload: &Payload<'a>) -> Option<&'a [u8]> {
 #[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
 fn malformed(error: wasmparser::BinaryReaderError) -> ComponentError {
     ComponentError::Malformed {
-        offset: error.offset(),
+        offset: u64::try_from(error.offset()).unwrap_or(u64::MAX),
         reason: error.message().to_owned(),
     }
 }
@@ -218,7 +234,11 @@ mod tests {
         let twice = embed(&once, "second: 2").unwrap();
         assert_eq!(extract(&twice).unwrap(), "second: 2");
         assert_eq!(twice.len(), bare.len() + (once.len() - bare.len()) + 1);
-        assert_eq!(imports(&twice).unwrap(), ["malla:plugin/log@0.1.0"]);
+        let log = Import {
+            name: "malla:plugin/log@0.1.0".to_owned(),
+            is_type: false,
+        };
+        assert_eq!(imports(&twice).unwrap(), [log]);
         wasmparser::Validator::new().validate_all(&twice).unwrap();
     }
 

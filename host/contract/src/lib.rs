@@ -25,9 +25,9 @@ mod yaml;
 
 pub use compare::{Change, Comparison, Party, Place, Rule, Severity, compare};
 #[cfg(feature = "component")]
-pub use component::{ComponentError, SECTION, embed, extract, imports};
+pub use component::{ComponentError, Import, SECTION, embed, extract, imports};
 pub use errors::{ContractError, ContractErrors};
 pub use model::{Column, ColumnType, Contract, Lookup, LookupEntry, Product, Source, Step, Table};
 pub use names::rust_identifier;
-pub use vocabulary::{Classification, MaskKind, UnknownWord};
+pub use vocabulary::{Classification, MaskKind, MaskMisfit, UnknownWord};
 pub use yaml::MAX_BYTES;

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::ColumnType;
+
 /// How sensitive a column is. The order is the order of sensitivity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum Classification {
@@ -65,6 +67,34 @@ impl MaskKind {
             Self::MaskAlphanum => "mask-alphanum",
         }
     }
+
+    /// Whether the mask can hide a column of a type: masks keep the column's type and its promise of no nulls.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    pub fn fits(self, ty: ColumnType, required: bool) -> Result<(), MaskMisfit> {
+        match self {
+            Self::ReplaceWithNull if required => Err(MaskMisfit::Required),
+            Self::ReplaceWithNull => Ok(()),
+            Self::Token | Self::ShowLast4 | Self::MaskAlphanum if ty != ColumnType::Utf8 => {
+                Err(MaskMisfit::NotText)
+            }
+            Self::Token | Self::ShowLast4 | Self::MaskAlphanum => Ok(()),
+        }
+    }
+}
+
+/// Why a mask cannot hide a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum MaskMisfit {
+    /// The mask makes text of text.
+    #[error("this mask hides text only: use `replace-with-null`, or make the column a string")]
+    NotText,
+    /// A required column cannot become null.
+    #[error(
+        "the column is `required`, so it cannot be null: drop `required` in the contract or choose another mask"
+    )]
+    Required,
 }
 
 /// A word that is none of the known ones.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use malla_contract::{Classification, Column, ColumnType, MaskKind, UnknownWord};
+use malla_contract::{Classification, Column, ColumnType, MaskKind, MaskMisfit, UnknownWord};
 
 use crate::Selector;
 
@@ -136,7 +136,7 @@ pub enum PlanError {
         /// Line of the rule.
         line: usize,
         /// The reason and the remedy.
-        why: &'static str,
+        why: MaskMisfit,
     },
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use malla_contract::{Classification, Column, ColumnType, MaskKind};
+use malla_contract::{Classification, Column, MaskKind};
 
 /// What a mask rule speaks of.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -66,20 +66,6 @@ fn leniency(mask: MaskKind) -> u8 {
         MaskKind::Token => 1,
         MaskKind::MaskAlphanum => 2,
         MaskKind::ShowLast4 => 3,
-    }
-}
-
-/// Why a mask cannot hide a column: masks keep the column's type and its promise about nulls.
-pub(crate) fn misfit(mask: MaskKind, column: &Column) -> Option<&'static str> {
-    match mask {
-        MaskKind::ReplaceWithNull if column.required => Some(
-            "the column is `required`, so it cannot be null: drop `required` in the contract or choose another mask",
-        ),
-        MaskKind::ReplaceWithNull => None,
-        MaskKind::Token | MaskKind::ShowLast4 | MaskKind::MaskAlphanum if column.ty != ColumnType::Utf8 => {
-            Some("this mask hides text only: use `replace-with-null`, or make the column a string")
-        }
-        MaskKind::Token | MaskKind::ShowLast4 | MaskKind::MaskAlphanum => None,
     }
 }
 

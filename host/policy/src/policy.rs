@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use malla_contract::{Column, MaskKind, Table};
 use sha2::{Digest, Sha256};
 
-use crate::masks::{Masks, misfit};
+use crate::masks::Masks;
 use crate::{Fault, MaskRule, MissingMask, PlanError, PlanErrors, PolicyError, PolicyErrors, read};
 
 /// The file of mask rules in the policy folder.
@@ -80,7 +80,8 @@ impl Policy {
         for column in &table.columns {
             match self.mask(name, column) {
                 Ok(rule) => {
-                    if let Some((rule, why)) = rule.and_then(|r| Some((r, misfit(r.mask, column)?))) {
+                    let misfit = rule.and_then(|r| Some((r, r.mask.fits(column.ty, column.required).err()?)));
+                    if let Some((rule, why)) = misfit {
                         errors.push(PlanError::Misfit {
                             table: name.to_owned(),
                             column: column.name.clone(),

@@ -2,11 +2,11 @@
 //!
 //! INVARIANT: a query reaches the tables of its lake and nothing else, changes nothing, and ends within its limits.
 
-mod deep;
 mod error;
 mod guard;
 mod query;
 mod render;
+mod runtime;
 mod session;
 mod tables;
 

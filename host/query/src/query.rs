@@ -16,7 +16,7 @@ use futures::StreamExt;
 use malla_lake::Lake;
 
 use crate::session::{CATALOG, session};
-use crate::{QueryError, deep, guard, tables};
+use crate::{QueryError, guard, runtime, tables};
 
 /// The engine counts rows in 64 bits with a sign.
 const LARGEST_LIMIT: usize = i64::MAX as usize;
@@ -73,7 +73,7 @@ impl Query {
     /// [`QueryError`].
     pub async fn run(&self, sql: &str, limits: &Limits) -> Result<QueryResult, QueryError> {
         let (query, sql, own) = (self.clone(), sql.to_owned(), limits.clone());
-        let result = deep::run(async move { query.run_untimed(&sql, &own).await });
+        let result = runtime::run(async move { query.run_untimed(&sql, &own).await });
         match tokio::time::timeout(limits.time, result).await {
             Ok(Some(result)) => result,
             Ok(None) => Err(QueryError::Failed("it stopped early")),

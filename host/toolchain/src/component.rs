@@ -1,7 +1,7 @@
 //! From a core module to a component, and what a plugin must be.
 
-use malla_contract::{ComponentError, embed, imports};
-use wasmparser::{ComponentTypeRef, Parser, Payload, TypeBounds};
+use malla_contract::{ComponentError, Import, embed, imports};
+use wasmparser::{Parser, Payload};
 use wit_component::ComponentEncoder;
 
 use crate::error::ToolchainError;
@@ -26,32 +26,9 @@ pub(crate) fn of_plugin(name: &str, core: &[u8], yaml: &str) -> Result<Vec<u8>, 
 
 /// What a component may call of its host. Types that it takes from there are left out: nobody can call a type.
 pub(crate) fn calls(component: &[u8]) -> Result<Vec<String>, ComponentError> {
-    let mut names = imports(component)?;
-    let types = types(component);
-    names.retain(|name| !TYPES.contains(&name.as_str()) && !types.contains(name));
-    Ok(names)
-}
-
-/// Names of the types that a component imports on their own, as its world's `use` makes it.
-fn types(component: &[u8]) -> Vec<String> {
-    let mut names = Vec::new();
-    let mut depth = 0_usize;
-    for payload in Parser::new(0).parse_all(component).map_while(Result::ok) {
-        match payload {
-            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => {
-                depth = depth.saturating_add(1)
-            }
-            Payload::End(_) => depth = depth.saturating_sub(1),
-            Payload::ComponentImportSection(imports) if depth == 0 => {
-                let imports = imports.into_iter().flatten();
-                let types =
-                    imports.filter(|import| matches!(import.ty, ComponentTypeRef::Type(TypeBounds::Eq(_))));
-                names.extend(types.map(|import| import.name.full_name().into_owned()));
-            }
-            _ => {}
-        }
-    }
-    names
+    let callable = |import: &Import| !import.is_type && !TYPES.contains(&import.name.as_str());
+    let imports = imports(component)?.into_iter();
+    Ok(imports.filter(callable).map(|import| import.name).collect())
 }
 
 /// A component of a core module, validated.
@@ -59,7 +36,7 @@ pub(crate) fn of_module(name: &str, core: &[u8]) -> Result<Vec<u8>, ToolchainErr
     let encoded = ComponentEncoder::default()
         .validate(true)
         .module(core)
-        .and_then(|encoder| encoder.encode());
+        .and_then(|mut encoder| encoder.encode());
     encoded.map_err(|error| ToolchainError::Componentize {
         name: name.to_owned(),
         reason: format!("{error:#}"),

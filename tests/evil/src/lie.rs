@@ -1,6 +1,6 @@
 //! Answers that break one promise each.
 
-use crate::{Batch, Column, Decimals, Int64s, Output, OutputColumn, Rejection, Rows, Texts, behave};
+use crate::{Batch, Booleans, Column, Decimals, Int64s, Output, OutputColumn, Rejection, Rows, Texts, behave};
 
 pub(crate) fn run(payload: &str, batch: Batch) -> Result<Output, String> {
     let rows = batch.rows as usize;
@@ -83,6 +83,16 @@ pub(crate) fn run(payload: &str, batch: Batch) -> Result<Output, String> {
             output = behave::computed(
                 vec![Column::Decimal128(Decimals {
                     words,
+                    validity: None,
+                })],
+                Rows::All,
+            );
+        }
+        // For a product of one boolean.
+        "booleans-short" => {
+            output = behave::computed(
+                vec![Column::Boolean(Booleans {
+                    values: vec![0xFF; rows / 8],
                     validity: None,
                 })],
                 Rows::All,

@@ -10,7 +10,7 @@ use arrow_array::cast::AsArray as _;
 use arrow_array::{Array as _, ArrayRef, StringArray, new_null_array};
 use arrow_buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType};
-use malla_contract::{Column, ColumnType, MaskKind};
+use malla_contract::{Column, ColumnType, MaskKind, MaskMisfit};
 
 use crate::KeyStore;
 use normalise::Normalisation;
@@ -20,19 +20,16 @@ use token::Tokeniser;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MaskError {
-    /// Masks of text keep the column's type.
-    #[error("mask `{mask}` hides text only, and the column is a `{ty}`: use `replace-with-null`")]
-    NotText {
+    /// The mask is not for such columns.
+    #[error("mask `{mask}` cannot hide a `{ty}`: {why}")]
+    Misfit {
         /// The mask.
         mask: MaskKind,
         /// The column's type.
         ty: ColumnType,
+        /// Why not.
+        why: MaskMisfit,
     },
-    /// A required column cannot become null.
-    #[error(
-        "mask `replace-with-null` cannot hide a required column: drop `required` in the contract or choose another mask"
-    )]
-    Required,
     /// The array is not of the column's type.
     #[error("expected a column of type {expected}, found {found}")]
     WrongType {
@@ -79,14 +76,16 @@ impl Masker {
     /// values. `None`: the group is the column's first personal tag, or its first tag, or its name.
     ///
     /// # Errors
-    /// The mask cannot hide such a column ([`Masker::supports`]).
+    /// The mask cannot hide such a column ([`MaskKind::fits`]).
     pub fn for_column(
         keys: &KeyStore,
         mask: MaskKind,
         column: &Column,
         join_group: Option<&str>,
     ) -> Result<Self, MaskError> {
-        Self::supports(mask, column.ty, column.required)?;
+        let ty = column.ty;
+        mask.fits(ty, column.required)
+            .map_err(|why| MaskError::Misfit { mask, ty, why })?;
         let how = match mask {
             MaskKind::Token => {
                 let group = join_group.unwrap_or_else(|| default_group(column));
@@ -96,25 +95,7 @@ impl Masker {
             MaskKind::MaskAlphanum => How::MaskAlphanum,
             MaskKind::ReplaceWithNull => How::Null,
         };
-        Ok(Self {
-            ty: column.ty.arrow(),
-            how,
-        })
-    }
-
-    /// Whether a mask can hide columns of a type: it must keep the type, and the promise of no nulls.
-    ///
-    /// # Errors
-    /// Why it cannot.
-    pub fn supports(mask: MaskKind, ty: ColumnType, required: bool) -> Result<(), MaskError> {
-        match mask {
-            MaskKind::ReplaceWithNull if required => Err(MaskError::Required),
-            MaskKind::ReplaceWithNull => Ok(()),
-            MaskKind::Token | MaskKind::ShowLast4 | MaskKind::MaskAlphanum if ty != ColumnType::Utf8 => {
-                Err(MaskError::NotText { mask, ty })
-            }
-            MaskKind::Token | MaskKind::ShowLast4 | MaskKind::MaskAlphanum => Ok(()),
-        }
+        Ok(Self { ty: ty.arrow(), how })
     }
 
     /// The column hidden, of the same type and length, and how many values (all that are not null) were hidden.

@@ -120,6 +120,17 @@ fn the_promises_of_decimals() {
 }
 
 #[test]
+fn the_promise_of_booleans() {
+    let mut step = step("lie/booleans-short");
+    step.output = Arc::new(Schema::new(vec![Field::new("b", DataType::Boolean, true)]));
+    let failure = evil().run(&step, &batch(10), 0).unwrap_err().failure;
+    assert_eq!(
+        failure.to_string(),
+        "a broken promise: the values bitmap of column `b` has 1 bytes, and needs 2"
+    );
+}
+
+#[test]
 fn a_forwarded_null_is_a_null_as_well() {
     let mut step = step("echo/forward");
     let schema = batch(1).schema();

@@ -130,6 +130,14 @@ fn a_memory_or_table_too_large_for_the_pool_is_refused() {
 }
 
 #[test]
+fn a_crowd_of_instances_is_refused() {
+    let many = "(core instance (instantiate $m))".repeat(1_000);
+    let component = wat::parse_str(format!("(component (core module $m) {many})")).unwrap();
+    let error = refused(&component).to_string();
+    assert!(error.contains("core module instances"), "{error}");
+}
+
+#[test]
 fn the_digest_is_of_the_bytes() {
     let digest = evil().digest().to_owned();
     assert_eq!(digest.len(), 64);

@@ -119,6 +119,23 @@ fn memory_that_is_refused_is_a_limit() {
 }
 
 #[test]
+fn a_table_that_is_refused_is_a_limit() {
+    let greedy = plugin(
+        "(drop (table.grow (ref.null func) (i32.const 1000000000))) unreachable",
+        "",
+        "",
+        "",
+    );
+    assert!(matches!(
+        failure(&greedy),
+        Failure::OverLimit {
+            limit: Limit::TableElements,
+            ..
+        }
+    ));
+}
+
+#[test]
 fn an_answer_that_cannot_be_read_is_a_broken_promise() {
     let abi = |run: &str, realloc: &str| match failure(&plugin(run, realloc, "", "")) {
         Failure::Broken(BrokenPromise::Abi { .. }) => {}
