@@ -175,7 +175,7 @@ fn walk<'a>(
             Payload::ModuleSection { unchecked_range, .. }
             | Payload::ComponentSection { unchecked_range, .. } => {
                 let nested = unchecked_range.end.saturating_sub(unchecked_range.start);
-                end = end.saturating_add(usize::try_from(nested).map_err(|_| truncated(at))?);
+                end = end.saturating_add(nested);
                 if end > component.len() {
                     return Err(truncated(component.len()));
                 }
