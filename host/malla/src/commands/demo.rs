@@ -150,16 +150,27 @@ fn show(report: &RunReport, config: &Path) {
     }
     run::show_failures(report);
     if report.failures.is_empty() {
-        let config = config.display();
+        let (malla, config) = (program(), config.display());
         println!("\nNext:");
         println!(
-            "  malla query --config {config} \"SELECT region, count(*) AS ventas, sum(monto_usd) AS usd FROM ventas.transacciones GROUP BY region ORDER BY usd DESC\""
+            "  {malla} query --config {config} \"SELECT region, count(*) AS ventas, sum(monto_usd) AS usd FROM ventas.transacciones GROUP BY region ORDER BY usd DESC\""
         );
         println!(
-            "  malla query --config {config} \"SELECT stage, rule, count(*) AS lines FROM ventas_quarantine.transacciones GROUP BY stage, rule ORDER BY lines DESC\""
+            "  {malla} query --config {config} \"SELECT stage, rule, count(*) AS lines FROM ventas_quarantine.transacciones GROUP BY stage, rule ORDER BY lines DESC\""
         );
         println!(
-            "  malla query --config {config} \"SELECT email, tarjeta, monto FROM ventas.transacciones LIMIT 5\""
+            "  {malla} query --config {config} \"SELECT email, tarjeta, monto FROM ventas.transacciones LIMIT 5\""
         );
+    }
+}
+
+/// How whoever reads this calls us: as they did, and from where they are.
+fn program() -> String {
+    let called = std::env::args_os().next().map(PathBuf::from).unwrap_or_default();
+    let here = std::env::current_dir().unwrap_or_default();
+    match called.strip_prefix(&here) {
+        Ok(within) if within.components().count() > 1 => within.display().to_string(),
+        _ if called.as_os_str().is_empty() => "malla".to_owned(),
+        _ => called.display().to_string(),
     }
 }
