@@ -121,18 +121,28 @@ fn memory_that_is_refused_is_a_limit() {
 #[test]
 fn a_table_that_is_refused_is_a_limit() {
     let greedy = plugin(
-        "(drop (table.grow (ref.null func) (i32.const 1000000000))) unreachable",
+        "(drop (table.grow (ref.null func) (i32.const 100))) unreachable",
         "",
         "",
         "",
     );
+    assert!(matches!(failure(&greedy), Failure::Trap { .. }));
+    let few = greedy.with_limits(narrow().with_table_elements(100));
     assert!(matches!(
-        failure(&greedy),
+        failure(&few),
         Failure::OverLimit {
             limit: Limit::TableElements,
             ..
         }
     ));
+    // More than the pool holds: the guest is told so.
+    let told = plugin(
+        "(if (i32.ne (table.grow (ref.null func) (i32.const 1000000000)) (i32.const -1)) (then (loop br 0))) unreachable",
+        "",
+        "",
+        "",
+    );
+    assert!(matches!(failure(&told), Failure::Trap { .. }));
 }
 
 #[test]
