@@ -23,6 +23,8 @@ use malla_toolchain::PluginDir;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Engine, Store};
 
+mod transform;
+
 mod ipc {
     wasmtime::component::bindgen!({
         inline: "package bench:ipc; world ipc { export run: func(batch: list<u8>) -> result<list<u8>, string>; }",
@@ -84,32 +86,22 @@ fn product(input: &RecordBatch) -> SchemaRef {
 }
 
 fn native(batch: &RecordBatch, product: &SchemaRef) -> RecordBatch {
-    let monto = batch.column(5).as_primitive::<Float64Type>().values();
+    let monto = batch.column(5).as_primitive::<Float64Type>();
     let moneda = batch.column(6).as_string::<i32>();
-    let ts = batch.column(7).as_primitive::<Int64Type>().values();
-    let rows = batch.num_rows();
-    let mut usd = Vec::with_capacity(rows);
-    let mut fecha = Vec::with_capacity(rows);
-    for row in 0..rows {
-        usd.push(monto[row] * rate(moneda.value(row)));
-        fecha.push(ts[row].div_euclid(86_400_000_000) as i32);
-    }
-    let keep = BooleanArray::new(BooleanBuffer::collect_bool(rows, |row| monto[row] > 0.0), None);
+    let ts = batch.column(7).as_primitive::<Int64Type>();
+    let (usd, fecha, keep) = transform::transform(
+        monto.values(),
+        moneda.value_offsets(),
+        moneda.value_data(),
+        ts.values(),
+    );
+    let keep = BooleanBuffer::new(Buffer::from_vec(keep), 0, batch.num_rows());
+    let keep = BooleanArray::new(keep, None);
     let mut columns = batch.columns().to_vec();
     columns.push(Arc::new(Float64Array::from(usd)));
     columns.push(Arc::new(Int32Array::from(fecha)));
     let all = RecordBatch::try_new(Arc::clone(product), columns).unwrap();
     arrow_select::filter::filter_record_batch(&all, &keep).unwrap()
-}
-
-fn rate(code: &str) -> f64 {
-    match code {
-        "EUR" => 1.08,
-        "USD" => 1.0,
-        "MXN" => 0.058,
-        "COP" => 0.00025,
-        _ => 0.0,
-    }
 }
 
 fn clean(plugin: &Plugin, step: &Step, batch: &RecordBatch) -> RecordBatch {
