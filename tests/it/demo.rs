@@ -64,7 +64,8 @@ fn a_demo_accounts_for_every_line_and_hides_every_personal_value() {
         shown.contains("= 6,000 of 6,000 read: every line accounted for"),
         "{shown}"
     );
-    assert_eq!(shown.matches("malla query --config").count(), 3, "{shown}");
+    let next = format!("  {} query --config", malla().display());
+    assert_eq!(shown.matches(&next).count(), 3, "{shown}");
 
     let config = dir.join("malla.toml");
     let query = |sql: &str, format: &str| {

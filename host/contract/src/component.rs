@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use wasm_encoder::{ComponentSection, CustomSection};
-use wasmparser::{Chunk, ComponentTypeRef, Encoding, Parser, Payload, TypeBounds};
+use wasmparser::{Chunk, ComponentExternName, ComponentTypeRef, Encoding, Parser, Payload, TypeBounds};
 
 use crate::yaml::MAX_BYTES;
 
@@ -115,12 +115,18 @@ pub fn imports(component: &[u8]) -> Result<Vec<Import>, ComponentError> {
         if let Payload::ComponentImportSection(imports) = payload {
             for import in imports {
                 let import = import.map_err(malformed)?;
+                let ComponentExternName {
+                    name,
+                    version_suffix,
+                    implements,
+                    ..
+                } = import.name;
+                // With `implements`, the suffix is that interface's.
+                let suffix = version_suffix
+                    .filter(|_| implements.is_none())
+                    .unwrap_or_default();
                 found.push(Import {
-                    name: format!(
-                        "{}{}",
-                        import.name.name,
-                        import.name.version_suffix.unwrap_or_default()
-                    ),
+                    name: format!("{name}{suffix}"),
                     is_type: matches!(import.ty, ComponentTypeRef::Type(TypeBounds::Eq(_))),
                 });
             }

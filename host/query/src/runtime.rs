@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::LazyLock;
 
 use tokio::runtime::{Builder, Runtime};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 /// The engine plans by recursion. Only what is touched is ever backed by memory.
 const STACK_BYTES: usize = 64 * 1024 * 1024;
@@ -23,17 +23,10 @@ static QUERIES: LazyLock<std::io::Result<Runtime>> = LazyLock::new(|| {
 /// not start, or the future panicked.
 pub(crate) async fn run<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> Option<T> {
     let runtime = QUERIES.as_ref().ok()?;
-    let mut task = Abort(runtime.spawn(future));
-    (&mut task.0).await.ok()
-}
-
-/// Ends a task when it goes out of scope.
-struct Abort<T>(JoinHandle<T>);
-
-impl<T> Drop for Abort<T> {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+    // It ends what it holds when it is dropped.
+    let mut task = JoinSet::new();
+    task.spawn_on(future, runtime.handle());
+    task.join_next().await?.ok()
 }
 
 #[cfg(test)]
