@@ -155,7 +155,7 @@ fn boundary(criterion: &mut Criterion) {
         .warm_up_time(Duration::from_secs(1))
         .measurement_time(Duration::from_secs(4))
         .sample_size(60);
-    for rows in [65_536, 8_192] {
+    for rows in [65_536, 8_192, 8] {
         let batch = input(rows);
         let product = product(&batch);
         let step = Step {

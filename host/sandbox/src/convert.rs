@@ -8,20 +8,20 @@ use arrow_array::types::{
     TimestampMicrosecondType,
 };
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, PrimitiveArray, RecordBatch, RecordBatchOptions, StringArray, UInt32Array,
+    Array, ArrayRef, BooleanArray, PrimitiveArray, RecordBatch, RecordBatchOptions, StringArray,
 };
 use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType, Field, TimeUnit};
 
 use crate::bindings::{columns as wit, types};
 use crate::error::{BrokenPromise, Failure, Limit};
-use crate::rows::{self, Selection};
+use crate::rows::{self, Rows, Selection};
 use crate::{Limits, Origin, Rejection, Step};
 
 /// A guest's answer, checked.
 pub(crate) struct Converted {
     pub(crate) batch: RecordBatch,
-    pub(crate) rows: UInt32Array,
+    pub(crate) rows: Rows,
     pub(crate) rejected: Vec<Rejection>,
     pub(crate) origins: Vec<Origin>,
     pub(crate) output_bytes: u64,

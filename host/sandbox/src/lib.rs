@@ -31,6 +31,7 @@ mod convert;
 mod engine;
 mod error;
 mod imports;
+mod keep;
 mod limiter;
 mod log;
 mod lower;
@@ -47,3 +48,4 @@ pub use error::{
 };
 pub use log::{LogLevel, LogLine};
 pub use plugin::{Origin, Output, Plugin, PluginId, Rejection, Step, Usage};
+pub use rows::Rows;

@@ -5,7 +5,7 @@ use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow_array::{RecordBatch, UInt32Array};
+use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use wasmtime::Store;
 
@@ -14,7 +14,7 @@ use crate::engine::{Shared, TICK};
 use crate::error::{Failure, InputError};
 use crate::limiter::Limiter;
 use crate::log::Log;
-use crate::{Limits, LogLine, StepError, convert, lower, text, trap};
+use crate::{Limits, LogLine, Rows, StepError, convert, lower, text, trap};
 
 /// Which plugin: both parts are for people and for errors.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -59,8 +59,8 @@ pub struct Step {
 pub struct Output {
     /// Of the schema that was asked for, and only the rows that the step returned.
     pub batch: RecordBatch,
-    /// For each row of `batch`, the row of the input that it comes from.
-    pub rows: UInt32Array,
+    /// Which rows of the input are in `batch`.
+    pub rows: Rows,
     /// Rows of the input that the step refused. None of them is in `rows`.
     pub rejected: Vec<Rejection>,
     /// For each column of `batch`, where it comes from.

@@ -2,21 +2,54 @@
 
 use std::collections::HashSet;
 
-use arrow_array::{ArrayRef, BooleanArray, UInt32Array};
+use arrow_array::{ArrayRef, UInt32Array};
 use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder, Buffer};
 use arrow_schema::ArrowError;
-use arrow_select::filter::{FilterBuilder, FilterPredicate};
 
 use crate::bindings::types as wit;
 use crate::error::{BrokenPromise, Failure, Limit};
+use crate::keep::Keep;
 use crate::text::clip;
 use crate::{Limits, Rejection, Step};
+
+/// Which rows of a step's input come out.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Rows {
+    /// All of them, so many.
+    All(usize),
+    /// Those whose bit is set; as many bits as the input has rows.
+    Keep(BooleanBuffer),
+    /// Those with these numbers, in this order. A row may come out many times.
+    Take(UInt32Array),
+}
+
+impl Rows {
+    /// For each row that comes out, the number of the row of the input.
+    #[must_use]
+    pub fn numbers(&self) -> UInt32Array {
+        match self {
+            // INVARIANT: the sandbox takes no batch with more rows than a u32 counts.
+            Self::All(rows) => UInt32Array::from_iter_values(0..u32::try_from(*rows).unwrap_or(u32::MAX)),
+            Self::Keep(bits) => bits.set_indices_u32().collect::<Vec<u32>>().into(),
+            Self::Take(rows) => rows.clone(),
+        }
+    }
+
+    /// How many rows of the input come out, each counted once.
+    #[must_use]
+    pub fn distinct(&self) -> usize {
+        match self {
+            Self::All(rows) => *rows,
+            Self::Keep(bits) => bits.count_set_bits(),
+            Self::Take(rows) => rows.values().iter().collect::<HashSet<_>>().len(),
+        }
+    }
+}
 
 /// The rows that come out, as numbers below the rows of the input.
 pub(crate) enum Selection {
     All(usize),
-    /// As many bits as the input has rows.
-    Keep(BooleanBuffer, Box<FilterPredicate>),
+    Keep(Keep),
     Take(UInt32Array),
 }
 
@@ -46,7 +79,7 @@ impl Selection {
     pub(crate) fn count(&self) -> usize {
         match self {
             Self::All(rows) => *rows,
-            Self::Keep(_, predicate) => predicate.count(),
+            Self::Keep(keep) => keep.count(),
             Self::Take(rows) => rows.len(),
         }
     }
@@ -55,7 +88,7 @@ impl Selection {
     pub(crate) fn computed_rows(&self) -> usize {
         match self {
             Self::All(rows) => *rows,
-            Self::Keep(bits, _) => bits.len(),
+            Self::Keep(keep) => keep.bits().len(),
             Self::Take(rows) => rows.len(),
         }
     }
@@ -63,7 +96,7 @@ impl Selection {
     /// From a column that the guest computed to the rows that come out.
     pub(crate) fn of_computed(&self, column: ArrayRef) -> Result<ArrayRef, ArrowError> {
         match self {
-            Self::Keep(_, predicate) => predicate.filter(&column),
+            Self::Keep(keep) => keep.of(&column),
             Self::All(_) | Self::Take(_) => Ok(column),
         }
     }
@@ -72,19 +105,17 @@ impl Selection {
     pub(crate) fn of_input(&self, column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
         match self {
             Self::All(_) => Ok(ArrayRef::clone(column)),
-            Self::Keep(_, predicate) => predicate.filter(column),
+            Self::Keep(keep) => keep.of(column),
             // Every row number was checked on the way in.
             Self::Take(rows) => arrow_select::take::take(column, rows, None),
         }
     }
 
-    /// For each row that comes out, the row of the input.
-    pub(crate) fn into_rows(self) -> UInt32Array {
-        let number = |row: usize| u32::try_from(row).unwrap_or(u32::MAX);
+    pub(crate) fn into_rows(self) -> Rows {
         match self {
-            Self::All(rows) => UInt32Array::from_iter_values(0..number(rows)),
-            Self::Keep(bits, _) => bits.set_indices_u32().collect::<Vec<u32>>().into(),
-            Self::Take(rows) => rows,
+            Self::All(rows) => Rows::All(rows),
+            Self::Keep(keep) => Rows::Keep(keep.into_bits()),
+            Self::Take(rows) => Rows::Take(rows),
         }
     }
 }
@@ -102,11 +133,7 @@ fn keep(bitmap: Vec<u8>, rows: usize) -> Result<Selection, BrokenPromise> {
     if bits.count_set_bits() == rows {
         return Ok(Selection::All(rows));
     }
-    let filter = BooleanArray::new(bits.clone(), None);
-    Ok(Selection::Keep(
-        bits,
-        Box::new(FilterBuilder::new(&filter).optimize().build()),
-    ))
+    Ok(Selection::Keep(Keep::new(bits)))
 }
 
 fn check_count(rows: usize, limits: &Limits) -> Result<(), Failure> {
@@ -179,10 +206,10 @@ pub(crate) fn rejections(
 fn first_kept(selection: &Selection, refused: &BooleanBuffer, checked: &[Rejection]) -> Option<u32> {
     match selection {
         Selection::All(_) => checked.first().map(|rejection| rejection.row),
-        Selection::Keep(bits, _) => checked
+        Selection::Keep(keep) => checked
             .iter()
             .map(|rejection| rejection.row)
-            .find(|row| bits.value(*row as usize)),
+            .find(|row| keep.bits().value(*row as usize)),
         Selection::Take(rows) => rows
             .values()
             .iter()
