@@ -1,7 +1,8 @@
 //! Data contracts: what a domain promises about its data, as text and as values.
 //!
 //! A contract is a text in the Open Data Contract Standard v3.1.0 (YAML). What the standard has no field for stands in
-//! its `customProperties`: `mallaSources`, `mallaSteps` and `mallaLookups`. The crate does three things with it:
+//! its `customProperties`: `mallaSources`, `mallaSteps`, `mallaLookups` and `mallaPurpose`. The crate does three things
+//! with it:
 //!
 //! - [`Contract::parse`]: text to values, or every problem with its line, the path of its field, and what to do;
 //! - [`compare`]: what changed between two versions, whom it breaks, and which version number says so;
@@ -13,6 +14,7 @@
 //! **Invariant:** no I/O, no clock, no globals: text and bytes in, values out. Both come from other teams, so no input
 //! panics, and none takes time or memory out of proportion to its size (at most 1 MiB of text).
 
+pub mod civil;
 mod compare;
 #[cfg(feature = "component")]
 mod component;
@@ -23,11 +25,12 @@ mod parse;
 mod vocabulary;
 mod yaml;
 
+pub use civil::{Date, NotADate};
 pub use compare::{Change, Comparison, Party, Place, Rule, Severity, compare};
 #[cfg(feature = "component")]
 pub use component::{ComponentError, Import, SECTION, embed, extract, imports};
 pub use errors::{ContractError, ContractErrors};
 pub use model::{Column, ColumnType, Contract, Lookup, LookupEntry, Product, Source, Step, Table};
 pub use names::rust_identifier;
-pub use vocabulary::{Classification, MaskKind, MaskMisfit, UnknownWord};
+pub use vocabulary::{Classification, MaskKind, MaskMisfit, PersonalKind, UnknownWord};
 pub use yaml::MAX_BYTES;

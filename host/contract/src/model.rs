@@ -24,6 +24,9 @@ pub struct Contract {
     pub description: Option<String>,
     /// Name of the owning team.
     pub owner: Option<String>,
+    /// What the plugin processes data for (`mallaPurpose`): the purpose that policies see when it asks for raw values.
+    /// `[a-z][a-z0-9_]*`, with `-` between words. `None`: no rule that is tied to a purpose speaks of the plugin.
+    pub purpose: Option<String>,
     /// In the order of `mallaSources`. Names are unique.
     pub sources: Vec<Source>,
     /// The schema objects that no source uses, in their order. Names are unique; exactly one step makes each.

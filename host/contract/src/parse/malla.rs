@@ -1,4 +1,4 @@
-//! Malla's own properties: sources, steps, lookups.
+//! Malla's own properties: sources, steps, lookups, purpose.
 
 use std::collections::BTreeSet;
 
@@ -53,6 +53,12 @@ fn named<'a>(top: &At<'a>, what: &str, errors: &mut ContractErrors) -> Vec<(At<'
         }
     }
     named
+}
+
+/// The word of `mallaPurpose`.
+pub(crate) fn purpose(top: &At<'_>, errors: &mut ContractErrors) -> Option<String> {
+    let at = property(top, "mallaPurpose")?;
+    name(&at, NameKind::Product, errors).map(str::to_owned)
 }
 
 fn did_you_mean<'a>(word: &str, what: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {

@@ -57,6 +57,7 @@ fn read(top: &At<'_>, errors: &mut ContractErrors) -> Option<Contract> {
     let products = tables::products(&tables, &sources, errors);
     let steps = malla::steps(top, &tables, &sources, &products, errors);
     let lookups = malla::lookups(top, errors);
+    let purpose = malla::purpose(top, errors);
     let text = |at: Option<At<'_>>| at.and_then(|at| at.text().map(str::to_owned));
     Some(Contract {
         id: id?.to_owned(),
@@ -66,6 +67,7 @@ fn read(top: &At<'_>, errors: &mut ContractErrors) -> Option<Contract> {
         domain: domain?.to_owned(),
         description: text(top.get("description").and_then(|at| at.get("purpose"))),
         owner: text(top.get("team").and_then(|at| at.get("name"))),
+        purpose,
         sources: sources.into_iter().filter_map(|read| read.source).collect(),
         products: products
             .into_iter()

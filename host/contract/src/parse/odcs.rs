@@ -423,10 +423,11 @@ pub(crate) static SERVER: Object = object(
 );
 
 /// Malla's own properties, in the `customProperties` of a contract.
-pub(crate) static MALLA: [(&str, Shape); 3] = [
+pub(crate) static MALLA: [(&str, Shape); 4] = [
     ("mallaSources", Shape::List(&Shape::Map(&MALLA_SOURCE))),
     ("mallaSteps", Shape::List(&Shape::Map(&MALLA_STEP))),
     ("mallaLookups", Shape::List(&Shape::Map(&MALLA_LOOKUP))),
+    ("mallaPurpose", Shape::Text),
 ];
 
 pub(crate) static MALLA_SOURCE: Object = object(

@@ -279,6 +279,28 @@ fn sources_steps_and_lookups() {
 }
 
 #[test]
+fn the_purpose_is_a_word() {
+    let purpose = |text: &str| {
+        let text = format!("{SMALL}  - {{ property: mallaPurpose, value: {text} }}\n");
+        match Contract::parse(&text) {
+            Ok(contract) => contract.purpose.unwrap(),
+            Err(errors) => errors.to_string(),
+        }
+    };
+    assert_eq!(Contract::parse(SMALL).unwrap().purpose, None);
+    assert_eq!(purpose("prevencion-de-fraude"), "prevencion-de-fraude");
+    assert_snapshot!(
+        ["\"\"", "Fraude", "a b", "\"*\"", "[fraude]", "4"].map(purpose).join("\n"), @r##"
+line 20: customProperties[2].value: `` is empty: give it a name
+line 20: customProperties[2].value: `Fraude` does not start with a letter from `a` to `z`: use `a` to `z`, `0` to `9`, `_`, and `-` between words, starting with a letter
+line 20: customProperties[2].value: `a b` is not fit for a name: use `a` to `z`, `0` to `9`, `_`, and `-` between words, starting with a letter
+line 20: customProperties[2].value: `*` does not start with a letter from `a` to `z`: use `a` to `z`, `0` to `9`, `_`, and `-` between words, starting with a letter
+line 20: customProperties[2].value: is a list: write a text
+line 20: customProperties[2].value: is the number `4`: put it in quotes to make it a text
+"##);
+}
+
+#[test]
 fn a_product_without_a_step() {
     assert_snapshot!(broken("customProperties:", "  - name: daily-\n    properties: []\ncustomProperties:"), @r"
     line 15: schema[2].name: `daily-` is not fit for a name: use `a` to `z`, `0` to `9`, `_`, and `-` between words, starting with a letter
