@@ -27,8 +27,36 @@ pub struct PolicyError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// The file is not there.
-    #[error("no such file: nothing moves without masks; `malla init` writes a first one")]
+    #[error("no such file: nothing moves without it; `malla init` writes a first one")]
     MissingFile,
+    /// A name that is none of the policy files'.
+    #[error(
+        "means nothing here: policy files are model.conf, global.csv, groups.csv, masks.toml, row-filters.toml, \
+         declassify.toml, domains/<domain>.csv and tests/<name>.toml; rename or remove it"
+    )]
+    UnknownFile,
+    /// A folder that is none of the policy's.
+    #[error("means nothing here: the folders of a policy are domains and tests; rename or remove it")]
+    UnknownFolder,
+    /// A domain called like a schema of the host.
+    #[error(
+        "no domain can be called `{0}`: `_raw` and `_quarantine` end the names of the host's schemas; rename it"
+    )]
+    HostsSchema(String),
+    /// Another model than the one that is compiled.
+    #[error(
+        "not the model that Malla compiles, from this line on: put back the text that `malla init` writes; rules belong \
+         in global.csv and domains/<domain>.csv"
+    )]
+    Model,
+    /// Anything else.
+    #[error("{what}: {remedy}")]
+    Wrong {
+        /// What is wrong.
+        what: String,
+        /// What to do.
+        remedy: String,
+    },
     /// The operating system would not give it.
     #[error("cannot be read: {0}")]
     Unreadable(String),
@@ -40,6 +68,9 @@ pub enum Fault {
     /// Not TOML.
     #[error("not valid TOML: {0}")]
     Syntax(String),
+    /// A value where a list of tables belongs.
+    #[error("`{0}` must be a list of rules, each under [[{0}]]")]
+    NoList(String),
     /// A key that means nothing here.
     #[error("unknown key `{key}` in {place}: use one of {known}")]
     UnknownKey {

@@ -5,6 +5,8 @@ use std::fmt;
 
 use malla_contract::{Classification, Column, MaskKind};
 
+use crate::words::words;
+
 /// What a mask rule speaks of.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Selector {
@@ -14,6 +16,31 @@ pub enum Selector {
     Classification(Classification),
 }
 
+/// When a mask is applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum MaskAt {
+    /// Before the value is stored: nobody can read what is behind it.
+    Write,
+    /// The value is stored plain, and masked for every reader who may not see it.
+    Read,
+}
+
+impl MaskAt {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Write, Self::Read];
+
+    /// The word in `masks.toml`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Write => "write",
+            Self::Read => "read",
+        }
+    }
+}
+
+words!(MaskAt, "time of masking");
+
 /// One `[[mask]]` of `masks.toml`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MaskRule {
@@ -21,6 +48,8 @@ pub struct MaskRule {
     pub selector: Selector,
     /// How their values are hidden.
     pub mask: MaskKind,
+    /// When they are hidden.
+    pub at: MaskAt,
     /// What `token` (and no other mask) uses: columns of one group get equal tokens for equal values, so they can be
     /// joined. The tag, where the rule does not say.
     pub join_group: String,
@@ -31,7 +60,7 @@ pub struct MaskRule {
 }
 
 /// The mask rules of a mesh. INVARIANT: one rule a selector.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Masks {
     rules: BTreeMap<Selector, MaskRule>,
 }
@@ -58,14 +87,22 @@ impl Masks {
     }
 }
 
-/// The order of strictness, strictest first: what tells least about the value. A null tells nothing, a token only
-/// equality, `mask-alphanum` the shape, and the last four characters are part of the value itself.
+/// The order of strictness, strictest first: what tells least about the value. A null tells nothing, a default only that
+/// there is a value, a digest of one query equality within it, a token equality for good. The rest shows a part: of a
+/// date the year or the month, of a text its shape, whose mail server it is, its beginning, and last its end, which is
+/// what people tell values apart by.
 fn leniency(mask: MaskKind) -> u8 {
     match mask {
         MaskKind::ReplaceWithNull => 0,
-        MaskKind::Token => 1,
-        MaskKind::MaskAlphanum => 2,
-        MaskKind::ShowLast4 => 3,
+        MaskKind::MaskToDefault => 1,
+        MaskKind::Sha256QueryLocal => 2,
+        MaskKind::Token => 3,
+        MaskKind::TruncateToYear => 4,
+        MaskKind::TruncateToMonth => 5,
+        MaskKind::MaskAlphanum => 6,
+        MaskKind::EmailDomain => 7,
+        MaskKind::ShowFirst4 => 8,
+        MaskKind::ShowLast4 => 9,
     }
 }
 

@@ -1,5 +1,5 @@
+use malla_contract::PersonalKind;
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use insta::assert_snapshot;
 use malla_contract::{Classification, Column, ColumnType, MaskKind, Table};
@@ -20,7 +20,7 @@ const TAGS: [&str; 6] = [
 ];
 
 fn parse(text: &str) -> Result<Policy, PolicyErrors> {
-    Policy::parse(Path::new("policies/masks.toml"), text)
+    Policy::parse(&PolicyFiles::template("policies").with(MASKS_FILE, text))
 }
 
 fn errors(text: &str) -> String {
@@ -164,6 +164,53 @@ fn join_groups_and_reasons_are_kept() {
 }
 
 #[test]
+fn a_mask_is_for_what_is_stored_or_for_what_is_read() {
+    let policy = parse(
+        "[[mask]]\ntag = \"a\"\nmask = \"token\"\nat = \"read\"\n[[mask]]\ntag = \"b\"\nmask = \"token\"",
+    )
+    .unwrap();
+    let at: Vec<MaskAt> = policy.masks().map(|rule| rule.at).collect();
+    assert_eq!(at, [MaskAt::Read, MaskAt::Write]);
+    assert_snapshot!(errors("[[mask]]\ntag = \"a\"\nmask = \"token\"\nat = \"noon\""), @"policies/masks.toml:4: unknown time of masking `noon`: use one of write, read");
+}
+
+#[test]
+fn undeclared_personal_data_is_blocked_unless_a_rule_is_milder() {
+    let policy = parse(DEFAULT).unwrap();
+    for kind in PersonalKind::ALL {
+        let expected = if kind == PersonalKind::Phone {
+            UndeclaredAction::Mask
+        } else {
+            UndeclaredAction::Block
+        };
+        assert_eq!(policy.undeclared(kind), expected, "{kind}");
+    }
+    assert_snapshot!(errors(r#"
+[[mask]]
+tag = "a"
+mask = "token"
+[[undeclared]]
+kind = "pii:mail"
+action = "pass"
+[[undeclared]]
+kind = "pii:card"
+action = "warn"
+[[undeclared]]
+kind = "pii:card"
+action = "block"
+[[undeclared]]
+knd = "pii:card"
+"#), @r##"
+policies/masks.toml:6: unknown kind of personal data `pii:mail`: use one of pii:email, pii:card, pii:iban, pii:phone, pii:national-id
+policies/masks.toml:7: unknown action `pass`: use one of warn, mask, block
+policies/masks.toml:11: a second rule for kind = "pii:card": the first is on line 8; keep one
+policies/masks.toml:14: an `[[undeclared]]` needs `kind`: add it
+policies/masks.toml:14: an `[[undeclared]]` needs `action`: add it
+policies/masks.toml:15: unknown key `knd` in an `[[undeclared]]`: use one of kind, action, reason
+"##);
+}
+
+#[test]
 fn every_fault_is_told_at_its_line() {
     assert_snapshot!(errors(
         r#"
@@ -206,20 +253,20 @@ mask = "token"
 
 [[masks]]
 tag = "pii:phone"
-"#), @r##"
-policies/masks.toml:4: unknown mask `tokn`: use one of token, show-last-4, replace-with-null, mask-alphanum
-policies/masks.toml:6: a rule names exactly one of `tag` and `classification`: make two rules of this one
-policies/masks.toml:11: a rule names exactly one of `tag` and `classification`: add one of them
-policies/masks.toml:14: a rule needs `mask`: add mask = "...", one of token, show-last-4, replace-with-null, mask-alphanum
-policies/masks.toml:15: unknown classification `secret`: use one of public, internal, confidential, restricted
-policies/masks.toml:18: `tag` must be text that is not empty
-policies/masks.toml:19: `mask` must be text that is not empty
-policies/masks.toml:20: unknown key `join_group` in a rule: use one of tag, classification, mask, join-group, reason
-policies/masks.toml:22: `join-group` goes with mask = "token" only: remove it
-policies/masks.toml:27: a `token` rule for a classification needs a `join-group`: name the columns' common meaning
-policies/masks.toml:35: a second rule for tag = "pii:phone": the first is on line 31; keep one
-policies/masks.toml:39: unknown key `masks` in the file: use one of mask
-"##);
+"#), @r#"
+    policies/masks.toml:4: unknown mask `tokn`: use one of token, show-last-4, show-first-4, replace-with-null, mask-alphanum, mask-to-default, truncate-to-year, truncate-to-month, sha-256-query-local, email-domain
+    policies/masks.toml:6: a rule names exactly one of `tag` and `classification`: make two rules of this one
+    policies/masks.toml:11: a rule names exactly one of `tag` and `classification`: add one of them
+    policies/masks.toml:14: a rule needs `mask`: add mask = "...", one of token, show-last-4, show-first-4, replace-with-null, mask-alphanum, mask-to-default, truncate-to-year, truncate-to-month, sha-256-query-local, email-domain
+    policies/masks.toml:15: unknown classification `secret`: use one of public, internal, confidential, restricted
+    policies/masks.toml:18: `tag` must be text that is not empty
+    policies/masks.toml:19: `mask` must be text that is not empty
+    policies/masks.toml:20: unknown key `join_group` in a rule: use one of tag, classification, mask, at, join-group, reason
+    policies/masks.toml:22: `join-group` goes with mask = "token" only: remove it
+    policies/masks.toml:27: a `token` rule for a classification needs a `join-group`: name the columns' common meaning
+    policies/masks.toml:35: a second rule for tag = "pii:phone": the first is on line 31; keep one
+    policies/masks.toml:39: unknown key `masks` in the file: use one of mask, undeclared
+    "#);
 }
 
 #[test]
@@ -257,33 +304,6 @@ fn files_without_rules_are_refused() {
 }
 
 #[test]
-fn a_policy_is_loaded_from_its_folder() {
-    let dir = tempfile::tempdir().unwrap();
-    let missing = Policy::load(dir.path()).unwrap_err();
-    assert_eq!(
-        missing.0.first().map(|error| &error.fault),
-        Some(&Fault::MissingFile)
-    );
-    assert!(
-        missing
-            .to_string()
-            .contains(&dir.path().join(MASKS_FILE).display().to_string()),
-        "{missing}"
-    );
-
-    std::fs::write(dir.path().join(MASKS_FILE), DEFAULT).unwrap();
-    let policy = Policy::load(dir.path()).unwrap();
-    assert_eq!(policy.digest(), parse(DEFAULT).unwrap().digest());
-
-    std::fs::write(dir.path().join(MASKS_FILE), b"\xff").unwrap();
-    let unreadable = Policy::load(dir.path()).unwrap_err();
-    assert!(
-        matches!(unreadable.0.first().map(|e| &e.fault), Some(Fault::Unreadable(_))),
-        "{unreadable}"
-    );
-}
-
-#[test]
 fn a_table_without_a_mask_or_with_an_impossible_one_is_refused() {
     let policy = parse(
         r#"
@@ -318,12 +338,12 @@ fn a_table_without_a_mask_or_with_an_impossible_one_is_refused() {
             column("costo", Classification::Confidential, &[]),
         ],
     };
-    assert_snapshot!(policy.plan("ventas.transacciones", &table).unwrap_err(), @r##"
-mask `show-last-4` (policies/masks.toml:2) cannot hide column `tarjeta_num` of `ventas.transacciones`, a `bigint`: this mask hides text only: use `replace-with-null`, or make the column a string
-mask `replace-with-null` (policies/masks.toml:5) cannot hide column `nombre` of `ventas.transacciones`, a `string`: the column is `required`, so it cannot be null: drop `required` in the contract or choose another mask
-no mask for column `email` of `ventas.transacciones` (classification `restricted`, tags `pii:email`, `subject`): add to policies/masks.toml: [[mask]] tag = "pii:email", mask = "replace-with-null" (or another mask)
-no mask for column `costo` of `ventas.transacciones` (classification `confidential`, tags none): add to policies/masks.toml: [[mask]] classification = "confidential", mask = "replace-with-null" (or another mask)
-"##);
+    assert_snapshot!(policy.plan("ventas.transacciones", &table).unwrap_err(), @r#"
+    mask `show-last-4` (policies/masks.toml:2) cannot hide column `tarjeta_num` of `ventas.transacciones`, a `bigint`: this mask hides text only: use `mask-to-default` or `replace-with-null`, or make the column a string
+    mask `replace-with-null` (policies/masks.toml:5) cannot hide column `nombre` of `ventas.transacciones`, a `string`: the column is `required`, so it cannot be null: use `mask-to-default`, or drop `required` in the contract
+    no mask for column `email` of `ventas.transacciones` (classification `restricted`, tags `pii:email`, `subject`): add to policies/masks.toml: [[mask]] tag = "pii:email", mask = "replace-with-null" (or another mask)
+    no mask for column `costo` of `ventas.transacciones` (classification `confidential`, tags none): add to policies/masks.toml: [[mask]] classification = "confidential", mask = "replace-with-null" (or another mask)
+    "#);
 
     let fine = Table {
         columns: table.columns.into_iter().take(2).collect(),
@@ -351,6 +371,8 @@ fn the_digest_is_of_decisions() {
         "[[mask]]\ntag = \"b\"\nmask = \"token\"\njoin-group = \"a\"",
         "[[mask]]\ntag = \"a\"\nmask = \"token\"\njoin-group = \"b\"",
         "[[mask]]\ntag = \"a\"\nmask = \"show-last-4\"",
+        "[[mask]]\ntag = \"a\"\nmask = \"token\"\nat = \"read\"",
+        "[[mask]]\ntag = \"a\"\nmask = \"token\"\n[[undeclared]]\nkind = \"pii:card\"\naction = \"warn\"",
         "[[mask]]\nclassification = \"restricted\"\nmask = \"show-last-4\"",
         "[[mask]]\ntag = 'a\" token \"a'\nmask = \"token\"",
     ];
@@ -396,7 +418,12 @@ fn written(rules: &[Rule]) -> String {
             } else {
                 ""
             };
-            format!("[[mask]]\n{selector}\nmask = \"{mask}\"\n{group}")
+            let at = if mask.only_at_read() {
+                "at = \"read\"\n"
+            } else {
+                ""
+            };
+            format!("[[mask]]\n{selector}\nmask = \"{mask}\"\n{at}{group}")
         })
         .collect()
 }
