@@ -3,10 +3,11 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, StringArray};
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use malla_contract::{Classification, Column, ColumnType, MaskKind};
-use malla_privacy::{KeyStore, Masker};
+use arrow_array::{ArrayRef, Date32Array, StringArray, TimestampMicrosecondArray};
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
+use malla_contract::{Classification, Column, ColumnType, Date, MaskKind};
+use malla_privacy::{KeyStore, Masker, QueryKey, TokenTranslator};
 
 const ROWS: u32 = 65_536;
 
@@ -48,18 +49,97 @@ fn masks(criterion: &mut Criterion) {
             column(accented),
         ),
         (
+            "show-first-4/card",
+            MaskKind::ShowFirst4,
+            "pii:card",
+            column(card),
+        ),
+        (
+            "email-domain/email",
+            MaskKind::EmailDomain,
+            "pii:email",
+            column(lower),
+        ),
+        (
+            "email-domain/email-not-ascii",
+            MaskKind::EmailDomain,
+            "pii:email",
+            column(accented),
+        ),
+        (
+            "sha-256-query-local/email",
+            MaskKind::Sha256QueryLocal,
+            "pii:email",
+            column(lower),
+        ),
+        (
+            "mask-to-default/email",
+            MaskKind::MaskToDefault,
+            "pii:email",
+            column(lower),
+        ),
+        (
             "replace-with-null/email",
             MaskKind::ReplaceWithNull,
             "pii:email",
             column(lower),
         ),
     ] {
-        let masker = masker(&keys, mask, tag);
+        let masker = masker(&keys, mask, ColumnType::Utf8, tag);
         group.bench_function(name, |bencher| {
             bencher.iter(|| masker.apply(black_box(&column)).ok())
         });
     }
+    let dates: ArrayRef = Arc::new(
+        (0..ROWS as i32)
+            .map(|row| Some(row % 30_000))
+            .collect::<Date32Array>(),
+    );
+    let micros = (0..i64::from(ROWS)).map(|row| Some(row * 26_438_400_123));
+    let times: ArrayRef = Arc::new(micros.collect::<TimestampMicrosecondArray>().with_timezone("UTC"));
+    for (name, ty, column) in [
+        ("date", ColumnType::Date, dates),
+        ("timestamp", ColumnType::Timestamp, times),
+    ] {
+        for mask in [
+            MaskKind::TruncateToYear,
+            MaskKind::TruncateToMonth,
+            MaskKind::MaskToDefault,
+        ] {
+            let masker = masker(&keys, mask, ty, "pii:birth");
+            group.bench_function(format!("{mask}/{name}"), |bencher| {
+                bencher.iter(|| masker.apply(black_box(&column)).ok())
+            });
+        }
+    }
+    translate(&mut group, &column(lower));
     group.finish();
+}
+
+/// Every token is of the generation before.
+#[expect(
+    clippy::expect_used,
+    reason = "a bench that cannot start has nothing to measure"
+)]
+fn translate(group: &mut BenchmarkGroup<'_, WallTime>, values: &ArrayRef) {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let path = dir.path().join("malla.keys");
+    let keys = KeyStore::create(&path).expect("keys");
+    let (old, _) = masker(&keys, MaskKind::Token, ColumnType::Utf8, "pii:email")
+        .apply(values)
+        .expect("tokens");
+    let today = Date::from_days(0);
+    let keys = KeyStore::rotate_tokens(&path, today, today).expect("keys");
+    let translator = TokenTranslator::new(&keys, "pii:email", today);
+    let (current, _) = masker(&keys, MaskKind::Token, ColumnType::Utf8, "pii:email")
+        .apply(values)
+        .expect("tokens");
+    group.bench_function("translate/old-tokens", |bencher| {
+        bencher.iter(|| translator.apply(black_box(&old)).ok())
+    });
+    group.bench_function("translate/current-tokens", |bencher| {
+        bencher.iter(|| translator.apply(black_box(&current)).ok())
+    });
 }
 
 fn column(value: impl Fn(u32) -> String) -> ArrayRef {
@@ -70,10 +150,10 @@ fn column(value: impl Fn(u32) -> String) -> ArrayRef {
     clippy::expect_used,
     reason = "a bench that cannot start has nothing to measure"
 )]
-fn masker(keys: &KeyStore, mask: MaskKind, tag: &str) -> Masker {
+fn masker(keys: &KeyStore, mask: MaskKind, ty: ColumnType, tag: &str) -> Masker {
     let column = Column {
         name: "columna".into(),
-        ty: ColumnType::Utf8,
+        ty,
         required: false,
         unique: false,
         primary_key: false,
@@ -82,7 +162,8 @@ fn masker(keys: &KeyStore, mask: MaskKind, tag: &str) -> Masker {
         tags: [tag.to_owned()].into(),
         description: None,
     };
-    Masker::for_column(keys, mask, &column, None).expect("text takes every mask")
+    let query = QueryKey::random().expect("randomness");
+    Masker::for_query(keys, &query, mask, &column, None).expect("a mask that fits")
 }
 
 #[expect(

@@ -1,15 +1,21 @@
 //! The key file: TOML, for its owner alone.
 //!
 //! ```toml
-//! version = 1
+//! version = 2
 //! [token]
-//! key = "<64 hex digits>"      # root of tokens
+//! key = "<64 hex digits>"      # root of what tokens are made from
+//! [[token.generation]]         # the last one writes, the others are read until their day is over
+//! number = 1
+//! key = "<64 hex digits>"
+//! until = "2026-12-31"         # not in the last one
 //! [host]
 //! key = "<64 hex digits>"      # root of what this machine signs for itself
 //! [[seal]]                     # the last one seals, every one opens
 //! id = "<16 hex digits>"
 //! key = "<64 hex digits>"
 //! ```
+//!
+//! Version 1 had no generations: the first one's key is derived from the root of tokens.
 
 use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -21,9 +27,11 @@ use data_encoding::HEXLOWER;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::{KeyId, KeyStore, SealKey, Secret};
+use super::{Generation, KeyId, KeyStore, SealKey, Secret};
+use malla_contract::Date;
 
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
+const WITHOUT_GENERATIONS: i64 = 1;
 /// A key file is a few hundred bytes. What is longer than this is none, and is not read whole.
 const LONGEST: u64 = 1 << 20;
 
@@ -85,6 +93,14 @@ pub enum KeyError {
         /// What the operating system says.
         source: io::Error,
     },
+    /// A generation whose window is over before it begins.
+    #[error("old tokens would be read until {until}, and today is {today}: give a date that is not over")]
+    Window {
+        /// The last day of the window.
+        until: Date,
+        /// The day on which it was asked for.
+        today: Date,
+    },
     /// No randomness, no keys.
     #[error("the operating system gives no randomness to make keys from: {0}")]
     Randomness(#[from] getrandom::Error),
@@ -104,11 +120,27 @@ struct Entries<'a> {
     )]
     version: i64,
     #[serde(borrow)]
-    token: Root<'a>,
+    token: Tokens<'a>,
     #[serde(borrow)]
     host: Root<'a>,
     #[serde(borrow)]
     seal: Vec<Named<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tokens<'a> {
+    key: &'a str,
+    #[serde(borrow, default)]
+    generation: Vec<Numbered<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Numbered<'a> {
+    number: u32,
+    key: &'a str,
+    until: Option<&'a str>,
 }
 
 #[derive(Deserialize)]
@@ -143,25 +175,12 @@ impl KeyStore {
                 .map_err(io)?;
         }
         let keys = Self::random()?;
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)
-            .map_err(|source| match source.kind() {
-                ErrorKind::AlreadyExists => KeyError::Exists {
-                    path: path.to_owned(),
-                },
-                _ => io(source),
-            })?;
-        let written = file
-            .write_all(keys.text().as_bytes())
-            .and_then(|()| file.sync_all());
-        if let Err(source) = written {
-            // Half a key file would only be found out when it is needed.
-            let _ = fs::remove_file(path);
-            return Err(io(source));
-        }
+        keys.write(path).map_err(|source| match source.kind() {
+            ErrorKind::AlreadyExists => KeyError::Exists {
+                path: path.to_owned(),
+            },
+            _ => io(source),
+        })?;
         Ok(keys)
     }
 
@@ -171,16 +190,13 @@ impl KeyStore {
     /// # Errors
     /// There is no such file, others than its owner can reach it, or its content is not whole.
     pub fn load(path: &Path) -> Result<Self, KeyError> {
-        let io = |source: io::Error| match source.kind() {
-            ErrorKind::NotFound => KeyError::Missing {
-                path: path.to_owned(),
-            },
-            _ => KeyError::Io {
-                path: path.to_owned(),
-                source,
-            },
-        };
-        let file = File::open(path).map_err(io)?;
+        let file = File::open(path).map_err(|source| unreadable(path, source))?;
+        Self::read(path, &file)
+    }
+
+    /// Reads an open key file. `path` is for messages.
+    pub(super) fn read(path: &Path, file: &File) -> Result<Self, KeyError> {
+        let io = |source| unreadable(path, source);
         // Of the open file, so that it cannot be exchanged between the check and the reading.
         let metadata = file.metadata().map_err(io)?;
         if !metadata.is_file() {
@@ -217,7 +233,7 @@ impl KeyStore {
             what,
         };
         let Version { version } = toml::from_str(text).map_err(|error| damaged(place(text, &error)))?;
-        if version != VERSION {
+        if version != VERSION && version != WITHOUT_GENERATIONS {
             return Err(KeyError::Version {
                 path: path.to_owned(),
                 version,
@@ -249,16 +265,84 @@ impl KeyStore {
             secret("token", entries.token.key)?,
             secret("host", entries.host.key)?,
         );
+        let mut generations_before = Vec::with_capacity(entries.token.generation.len());
+        for numbered in &entries.token.generation {
+            let until = numbered.until.map(str::parse).transpose().map_err(|_| {
+                damaged(format!(
+                    "generation {} of `token` has an `until` that is no date",
+                    numbered.number
+                ))
+            })?;
+            generations_before.push(Generation {
+                number: numbered.number,
+                secret: secret("token.generation", numbered.key)?,
+                until,
+            });
+        }
+        if version == WITHOUT_GENERATIONS {
+            if !generations_before.is_empty() {
+                return Err(damaged(format!("version {version} has no `token.generation`")));
+            }
+            generations_before.push(Generation {
+                number: 1,
+                secret: token.derive("first-generation", &[]),
+                until: None,
+            });
+        }
+        let generation = generations_before
+            .pop()
+            .ok_or_else(|| damaged("it has no key under `token.generation`".to_owned()))?;
+        let numbers = || {
+            generations_before
+                .iter()
+                .chain([&generation])
+                .map(|one| one.number)
+        };
+        if numbers().zip(numbers().skip(1)).any(|(one, next)| one >= next) || numbers().any(|one| one == 0) {
+            return Err(damaged(
+                "the numbers of `token.generation` do not grow from 1".to_owned(),
+            ));
+        }
+        if generation.until.is_some() || generations_before.iter().any(|one| one.until.is_none()) {
+            return Err(damaged(
+                "each `token.generation` but the last has a date `until`".to_owned(),
+            ));
+        }
         Ok(Self {
             token,
+            generation,
+            generations_before,
             host,
             seal,
             seal_before,
         })
     }
 
+    /// Writes a new file that only its owner can read, whole or not at all.
+    pub(super) fn write(&self, path: &Path) -> io::Result<()> {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)?;
+        let written = file
+            .write_all(self.text().as_bytes())
+            .and_then(|()| file.sync_all());
+        if written.is_err() {
+            // Half a key file would only be found out when it is needed.
+            let _ = fs::remove_file(path);
+        }
+        written
+    }
+
+    /// At least the length of the text: a buffer that grows leaves copies of keys behind.
+    fn text_size(&self) -> usize {
+        let keys = self.generations_before.len() + self.seal_before.len();
+        1024 + keys.saturating_mul(160)
+    }
+
     fn text(&self) -> Zeroizing<String> {
-        let mut text = Zeroizing::new(String::with_capacity(2048));
+        let mut text = Zeroizing::new(String::with_capacity(self.text_size()));
         let hex = |secret: &Secret| Zeroizing::new(HEXLOWER.encode(secret.bytes()));
         text.push_str(
             "# The keys of this mesh. Who has them can open every sealed value and recompute every token.\n\
@@ -270,6 +354,17 @@ impl KeyStore {
             "version = {VERSION}\n\n[token]\nkey = \"{}\"\n",
             hex(&self.token).as_str()
         );
+        for one in self.generations_before.iter().chain([&self.generation]) {
+            let _ = write!(
+                text,
+                "\n[[token.generation]]\nnumber = {}\nkey = \"{}\"\n",
+                one.number,
+                hex(&one.secret).as_str()
+            );
+            if let Some(until) = one.until {
+                let _ = writeln!(text, "until = \"{until}\"");
+            }
+        }
         let _ = write!(text, "\n[host]\nkey = \"{}\"\n", hex(&self.host).as_str());
         for key in self.opening_keys() {
             let _ = write!(
@@ -280,6 +375,14 @@ impl KeyStore {
             );
         }
         text
+    }
+}
+
+pub(super) fn unreadable(path: &Path, source: io::Error) -> KeyError {
+    let path = path.to_owned();
+    match source.kind() {
+        ErrorKind::NotFound => KeyError::Missing { path },
+        _ => KeyError::Io { path, source },
     }
 }
 

@@ -175,8 +175,58 @@ fn a_damaged_store_is_refused_without_its_content() {
     }
     let error = KeyStore::load(&written(dir.path(), b"\xff\xfe")).unwrap_err();
     assert!(matches!(error, KeyError::Damaged { .. }), "{error}");
-    let error = KeyStore::load(&written(dir.path(), WHOLE.replace("= 1\n", "= 2\n").as_bytes())).unwrap_err();
-    assert!(matches!(error, KeyError::Version { version: 2, .. }), "{error}");
+    let error = KeyStore::load(&written(dir.path(), WHOLE.replace("= 1\n", "= 3\n").as_bytes())).unwrap_err();
+    assert!(matches!(error, KeyError::Version { version: 3, .. }), "{error}");
+}
+
+#[test]
+fn damaged_generations_are_refused_without_their_keys() {
+    let one = |number: u32, until: &str| {
+        format!(
+            "[[token.generation]]\nnumber = {number}\nkey = \"{}\"\n{until}\n",
+            "5".repeat(64)
+        )
+    };
+    let until = "until = \"2026-12-31\"";
+    let with = |generations: &[String]| {
+        WHOLE
+            .replace("version = 1", "version = 2")
+            .replace("[host]", &format!("{}[host]", generations.concat()))
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let load = |text: &str| KeyStore::load(&written(dir.path(), text.as_bytes()));
+    assert_eq!(
+        load(&with(&[one(1, until), one(4, "")]))
+            .unwrap()
+            .token_generation(),
+        4
+    );
+    for (name, text) in [
+        ("none", with(&[])),
+        (
+            "in version 1",
+            with(&[one(1, "")]).replace("version = 2", "version = 1"),
+        ),
+        ("zero", with(&[one(0, "")])),
+        ("one number twice", with(&[one(1, until), one(1, "")])),
+        ("backwards", with(&[one(2, until), one(1, "")])),
+        ("no window", with(&[one(1, ""), one(2, "")])),
+        ("the current one ends", with(&[one(1, until)])),
+        ("no date", with(&[one(1, "until = \"2026-02-30\""), one(2, "")])),
+        ("short key", with(&[one(1, "").replace("5555", "5")])),
+        (
+            "negative",
+            with(&[one(1, "").replace("number = 1", "number = -1")]),
+        ),
+    ] {
+        let error = load(&text).unwrap_err();
+        assert!(matches!(error, KeyError::Damaged { .. }), "{name}: {error}");
+        let shown = format!("{error} {error:?}");
+        assert!(
+            !shown.contains("5555") && !shown.contains("1111"),
+            "{name}: {shown}"
+        );
+    }
 }
 
 #[test]
@@ -186,6 +236,6 @@ fn debug_tells_ids_and_no_keys() {
     let shown = format!("{store:?}");
     assert_eq!(
         shown,
-        r#"KeyStore { seal: ["0000000000000001", "0000000000000002"], .. }"#
+        r#"KeyStore { token: [1], seal: ["0000000000000001", "0000000000000002"], .. }"#
     );
 }

@@ -1,7 +1,10 @@
 //! Masks: what a value becomes when policy says that it is not to be seen.
 
+mod default;
 mod normalise;
+mod query;
 mod shape;
+mod time;
 mod token;
 
 use std::sync::Arc;
@@ -14,6 +17,10 @@ use malla_contract::{Column, ColumnType, MaskKind, MaskMisfit};
 
 use crate::KeyStore;
 use normalise::Normalisation;
+use query::QueryHash;
+pub use query::QueryKey;
+use time::Truncation;
+pub use token::TokenTranslator;
 use token::Tokeniser;
 
 /// Why a column cannot be hidden. Never says what is in it.
@@ -29,6 +36,12 @@ pub enum MaskError {
         ty: ColumnType,
         /// Why not.
         why: MaskMisfit,
+    },
+    /// The mask needs the key of a query, and nothing is being queried.
+    #[error("mask `{mask}` hides values only when they are read: use `token` for what is stored")]
+    OnlyAtRead {
+        /// The mask.
+        mask: MaskKind,
     },
     /// The array is not of the column's type.
     #[error("expected a column of type {expected}, found {found}")]
@@ -48,10 +61,16 @@ pub enum MaskError {
 
 /// Hides the values of one column.
 ///
-/// - `token`: `tok_` and 26 characters, 128 bits of HMAC-SHA-256 of the normalised value (see `for_column`).
+/// - `token`: `tok`, the number of the key's generation, `_`, and 26 characters made of 128 bits of HMAC-SHA-256 of the
+///   normalised value (see `for_column`).
 /// - `show-last-4`: every letter and digit but the last four becomes `x`; separators stay. A value of four or fewer is
 ///   hidden whole. As Ranger's MASK_SHOW_LAST_4, which counts letters and digits, not separators.
+/// - `show-first-4`: the same from the other end.
 /// - `mask-alphanum`: letters become `x`, digits `n`, separators stay.
+/// - `email-domain`: `ana@correo.mx` becomes `@correo.mx`. What has no domain, or two, becomes `xxxx`.
+/// - `sha-256-query-local`: 64 hex digits, HMAC-SHA-256 under the key of the query.
+/// - `truncate-to-year`, `truncate-to-month`: the first day of the year or month, in UTC.
+/// - `mask-to-default`: false, 0, the empty text, 1970-01-01.
 /// - `replace-with-null`: null.
 ///
 /// Null stays null and an empty text stays empty: neither says anything about anybody. The type never changes.
@@ -59,14 +78,32 @@ pub enum MaskError {
 pub struct Masker {
     ty: DataType,
     how: How,
+    /// Texts that look hidden stay as they are.
+    over_stored: bool,
 }
 
 #[derive(Clone)]
 enum How {
-    Token(Tokeniser),
-    ShowLast4,
-    MaskAlphanum,
+    Token(Box<Tokeniser>),
+    QueryHash(QueryHash),
+    Shape(Shape),
+    Truncate(Truncation),
+    Default,
     Null,
+}
+
+/// A mask of the characters of a text.
+#[derive(Clone, Copy)]
+struct Shape {
+    write: fn(&str, &mut Vec<u8>),
+    /// Whether a text looks like what `write` writes, where writing it again would change it.
+    is_written: fn(&str) -> bool,
+}
+
+impl Shape {
+    fn how(write: fn(&str, &mut Vec<u8>), is_written: fn(&str) -> bool) -> How {
+        How::Shape(Self { write, is_written })
+    }
 }
 
 impl Masker {
@@ -76,9 +113,33 @@ impl Masker {
     /// values. `None`: the group is the column's first personal tag, or its first tag, or its name.
     ///
     /// # Errors
-    /// The mask cannot hide such a column ([`MaskKind::fits`]).
+    /// The mask cannot hide such a column ([`MaskKind::fits`]), or only when it is read ([`MaskKind::only_at_read`]).
     pub fn for_column(
         keys: &KeyStore,
+        mask: MaskKind,
+        column: &Column,
+        join_group: Option<&str>,
+    ) -> Result<Self, MaskError> {
+        Self::new(keys, None, mask, column, join_group)
+    }
+
+    /// A masker for a column that a query reads: as [`Masker::for_column`], and it knows every mask.
+    ///
+    /// # Errors
+    /// The mask cannot hide such a column ([`MaskKind::fits`]).
+    pub fn for_query(
+        keys: &KeyStore,
+        query: &QueryKey,
+        mask: MaskKind,
+        column: &Column,
+        join_group: Option<&str>,
+    ) -> Result<Self, MaskError> {
+        Self::new(keys, Some(query), mask, column, join_group)
+    }
+
+    fn new(
+        keys: &KeyStore,
+        query: Option<&QueryKey>,
         mask: MaskKind,
         column: &Column,
         join_group: Option<&str>,
@@ -89,13 +150,39 @@ impl Masker {
         let how = match mask {
             MaskKind::Token => {
                 let group = join_group.unwrap_or_else(|| default_group(column));
-                How::Token(Tokeniser::new(&keys.token_key(group), Normalisation::of(column)))
+                How::Token(Box::new(Tokeniser::new(keys, group, Normalisation::of(column))))
             }
-            MaskKind::ShowLast4 => How::ShowLast4,
-            MaskKind::MaskAlphanum => How::MaskAlphanum,
+            MaskKind::Sha256QueryLocal => {
+                How::QueryHash(QueryHash::new(query.ok_or(MaskError::OnlyAtRead { mask })?))
+            }
+            MaskKind::ShowLast4 => Shape::how(shape::show_last_4, |_| false),
+            MaskKind::ShowFirst4 => Shape::how(shape::show_first_4, |_| false),
+            MaskKind::MaskAlphanum => Shape::how(shape::mask_alphanum, shape::is_masked_alphanum),
+            MaskKind::EmailDomain => Shape::how(shape::email_domain, shape::is_email_domain),
+            MaskKind::TruncateToYear => How::Truncate(Truncation::Year),
+            MaskKind::TruncateToMonth => How::Truncate(Truncation::Month),
+            MaskKind::MaskToDefault => How::Default,
             MaskKind::ReplaceWithNull => How::Null,
         };
-        Ok(Self { ty: ty.arrow(), how })
+        Ok(Self {
+            ty: ty.arrow(),
+            how,
+            over_stored: false,
+        })
+    }
+
+    /// The same mask over a column that was masked when it was written: what is hidden already stays, so that only what
+    /// was stored under an older, milder policy is hidden now.
+    #[must_use]
+    pub fn over_stored(mut self) -> Self {
+        self.over_stored = true;
+        self
+    }
+
+    /// Type of the columns that it hides.
+    #[must_use]
+    pub fn data_type(&self) -> &DataType {
+        &self.ty
     }
 
     /// The column hidden, of the same type and length, and how many values (all that are not null) were hidden.
@@ -111,20 +198,63 @@ impl Masker {
             });
         }
         let hidden = (column.len() - column.null_count()) as u64;
+        let unfit = || MaskError::WrongType {
+            expected: self.ty.clone(),
+            found: column.data_type().clone(),
+        };
         let masked: ArrayRef = match &self.how {
             How::Null => new_null_array(&self.ty, column.len()),
+            How::Default => {
+                default::defaults(&self.ty, column.len(), column.logical_nulls())?.ok_or_else(unfit)?
+            }
+            How::Truncate(truncation) => truncation.apply(column).ok_or_else(unfit)?,
             How::Token(tokeniser) => {
                 let texts = texts(column)?;
                 let mut scratch = String::new();
-                let size = texts.len().saturating_mul(token::LENGTH);
-                rewrite(texts, size, |value, out| {
+                let size = texts.len().saturating_mul(tokeniser.length());
+                self.rewrite(column, texts, size, token::is_token, |value, out| {
                     tokeniser.write(value, &mut scratch, out)
                 })?
             }
-            How::ShowLast4 => rewrite_in_shape(column, shape::show_last_4)?,
-            How::MaskAlphanum => rewrite_in_shape(column, shape::mask_alphanum)?,
+            How::QueryHash(hash) => {
+                let texts = texts(column)?;
+                let size = texts.len().saturating_mul(query::LENGTH);
+                rewrite(texts, size, |value, out| hash.write(value, out))?
+            }
+            How::Shape(shape) => {
+                let texts = texts(column)?;
+                self.rewrite(column, texts, size_of(texts), shape.is_written, shape.write)?
+            }
         };
         Ok((masked, hidden))
+    }
+
+    /// Every value through `write`, but for those that are hidden already where this masks what is stored.
+    fn rewrite(
+        &self,
+        column: &ArrayRef,
+        texts: &StringArray,
+        size: usize,
+        is_written: impl Fn(&str) -> bool,
+        mut write: impl FnMut(&str, &mut Vec<u8>),
+    ) -> Result<ArrayRef, MaskError> {
+        if !self.over_stored {
+            return rewrite(texts, size, write);
+        }
+        if texts
+            .iter()
+            .flatten()
+            .all(|text| text.is_empty() || is_written(text))
+        {
+            return Ok(Arc::clone(column));
+        }
+        rewrite(texts, size, |text, out| {
+            if is_written(text) {
+                out.extend_from_slice(text.as_bytes());
+            } else {
+                write(text, out);
+            }
+        })
     }
 }
 
@@ -143,15 +273,13 @@ fn texts(column: &ArrayRef) -> Result<&StringArray, MaskError> {
     })
 }
 
-fn rewrite_in_shape(column: &ArrayRef, write: fn(&str, &mut Vec<u8>)) -> Result<ArrayRef, MaskError> {
-    let texts = texts(column)?;
-    // The array may be a slice of a much longer buffer.
+/// Bytes of the values. The array may be a slice of a much longer buffer.
+fn size_of(texts: &StringArray) -> usize {
     let offsets = texts.value_offsets();
-    let size = offsets
+    offsets
         .last()
         .zip(offsets.first())
-        .map_or(0, |(last, first)| last.abs_diff(*first));
-    rewrite(texts, size as usize, write)
+        .map_or(0, |(last, first)| last.abs_diff(*first)) as usize
 }
 
 /// Every value through `write`, in one buffer of about `size` bytes. Nulls and empty texts pass.
@@ -174,5 +302,7 @@ fn rewrite(
     Ok(Arc::new(masked))
 }
 
+#[cfg(test)]
+mod law_tests;
 #[cfg(test)]
 mod tests;

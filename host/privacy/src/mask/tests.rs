@@ -26,7 +26,14 @@ fn column(ty: ColumnType, required: bool, tags: &[&str]) -> Column {
 }
 
 fn masker(keys: &KeyStore, mask: MaskKind, tag: &str, group: Option<&str>) -> Masker {
-    Masker::for_column(keys, mask, &column(ColumnType::Utf8, false, &[tag]), group).unwrap()
+    let column = column(ColumnType::Utf8, false, &[tag]);
+    Masker::for_query(keys, &QueryKey::random().unwrap(), mask, &column, group).unwrap()
+}
+
+fn of_text() -> impl Iterator<Item = MaskKind> {
+    MaskKind::ALL
+        .into_iter()
+        .filter(|mask| mask.fits(ColumnType::Utf8, false).is_ok())
 }
 
 fn one(masker: &Masker, value: &str) -> String {
@@ -72,6 +79,92 @@ fn shapes() {
 }
 
 #[test]
+fn the_first_four_stay() {
+    let first4 = masker(&keys(), MaskKind::ShowFirst4, "t", None);
+    let cases = [
+        ("4111111111111234", "4111xxxxxxxxxxxx"),
+        ("4111-1111-1111-1234", "4111-xxxx-xxxx-xxxx"),
+        ("--12345", "--1234x"),
+        ("1-2-3-4", "x-x-x-x"),
+        ("Joaquín-42", "Joaqxxx-xx"),
+        ("北京市朝阳区", "北京市朝xx"),
+        ("ab", "xx"),
+        ("", ""),
+    ];
+    for (value, shown) in cases {
+        assert_eq!(one(&first4, value), shown, "of {value:?}");
+    }
+}
+
+#[test]
+fn of_an_address_the_domain_stays() {
+    let domain = masker(&keys(), MaskKind::EmailDomain, "pii:email", None);
+    let cases = [
+        ("ana@correo.mx", "@correo.mx"),
+        (" Ana@Mail.Correo.MX\n", "@mail.correo.mx"),
+        ("ana@españa.es", "@españa.es"),
+        ("ana@xn--espaa-rta.xn--p1ai", "@xn--espaa-rta.xn--p1ai"),
+        ("@correo.mx", "@correo.mx"),
+        ("", ""),
+    ];
+    for (value, shown) in cases {
+        assert_eq!(one(&domain, value), shown, "of {value:?}");
+    }
+    let long = format!("ana@{}.mx", "a".repeat(64));
+    for value in [
+        "ana",
+        "ana@",
+        "ana@localhost",
+        "ana@a@b.mx",
+        "ana@10.0.0.1",
+        "ana@[10.0.0.1]",
+        "ana@-a.mx",
+        "ana@a-.mx",
+        "ana@a..mx",
+        "ana@.mx",
+        "ana@a.m",
+        "ana@a.mx.",
+        "ana@a b.mx",
+        "ana@a.mx, luis",
+        "4111 1111",
+        " ",
+        long.as_str(),
+    ] {
+        assert_eq!(one(&domain, value), "xxxx", "of {value:?}");
+    }
+}
+
+#[test]
+fn a_mask_for_reading_is_not_for_writing() {
+    let keys = keys();
+    let column = column(ColumnType::Utf8, false, &["t"]);
+    for mask in MaskKind::ALL {
+        let masker = Masker::for_column(&keys, mask, &column, None);
+        let refused = matches!(masker, Err(MaskError::OnlyAtRead { .. }));
+        assert_eq!(refused, mask.only_at_read(), "{mask}");
+    }
+}
+
+#[test]
+fn a_digest_lives_as_long_as_its_query() {
+    let keys = keys();
+    let columns = ["pii:email", "pii:card"].map(|tag| column(ColumnType::Utf8, false, &[tag]));
+    let (one_query, other_query) = (QueryKey::random().unwrap(), QueryKey::random().unwrap());
+    let digest = |query, column| {
+        let masker = Masker::for_query(&keys, query, MaskKind::Sha256QueryLocal, column, None).unwrap();
+        [one(&masker, "ana@correo.mx"), one(&masker, "Ana@correo.mx")]
+    };
+    let [ana, capital] = digest(&one_query, &columns[0]);
+    assert_eq!(ana.len(), 64);
+    assert!(ana.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')));
+    assert_ne!(ana, capital);
+    assert_eq!(digest(&one_query, &columns[1]), [ana.clone(), capital.clone()]);
+    let later = digest(&other_query, &columns[0]);
+    assert!(!later.contains(&ana) && !later.contains(&capital));
+    assert_eq!(format!("{one_query:?}"), "QueryKey(..)");
+}
+
+#[test]
 fn one_person_has_one_token() {
     let keys = keys();
     let same = [
@@ -109,10 +202,10 @@ fn a_token_looks_like_one_and_needs_its_key() {
         &masker(&keys, MaskKind::Token, "pii:email", None),
         "ana@correo.mx",
     );
-    assert_eq!(token.len(), 30);
+    assert_eq!(token.len(), 31);
     assert!(
         token
-            .strip_prefix("tok_")
+            .strip_prefix("tok1_")
             .unwrap()
             .chars()
             .all(|c| matches!(c, 'a'..='z' | '2'..='7')),
@@ -145,9 +238,10 @@ fn the_default_group_is_the_personal_tag() {
     assert_ne!(one(&default, "a@b.mx"), one(&other, "a@b.mx"));
 }
 
-/// RFC 4648 base 32 of the first half of the HMAC: what a reader who has the key can recompute.
+/// What a reader who has the keys can recompute.
 #[test]
-fn a_token_is_hmac_sha_256_of_the_normalised_value() {
+fn a_token_is_hmac_sha_256_of_the_normalised_value_in_one_block_of_aes() {
+    use aes::cipher::{BlockCipherEncrypt as _, KeyInit as _};
     use hmac::Mac as _;
     let keys = keys();
     let mac = keys
@@ -156,17 +250,15 @@ fn a_token_is_hmac_sha_256_of_the_normalised_value() {
         .chain_update("ana@correo.mx")
         .finalize()
         .into_bytes();
+    let mut block: aes::Block = <[u8; 16]>::try_from(&mac[..16]).unwrap().into();
+    let key = keys.current_generation().key("pii:email");
+    aes::Aes256::new(key.bytes().into()).encrypt_block(&mut block);
     let expected = format!(
-        "tok_{}",
-        data_encoding::BASE32_NOPAD.encode(&mac[..16]).to_lowercase()
+        "tok1_{}",
+        data_encoding::BASE32_NOPAD.encode(&block).to_lowercase()
     );
-    assert_eq!(
-        one(
-            &masker(&keys, MaskKind::Token, "pii:email", None),
-            " Ana@correo.mx"
-        ),
-        expected
-    );
+    let masker = masker(&keys, MaskKind::Token, "pii:email", None);
+    assert_eq!(one(&masker, " Ana@correo.mx"), expected);
 }
 
 #[test]
@@ -180,7 +272,7 @@ fn nulls_slices_and_empty_columns() {
         None,
         Some("tres33"),
     ]));
-    for mask in MaskKind::ALL {
+    for mask in of_text() {
         let masker = masker(&keys, mask, "t", None);
         let (all, count) = masker.apply(&whole).unwrap();
         assert_eq!(count, 4);
@@ -244,7 +336,7 @@ fn null_fits_every_type() {
 fn another_type_than_the_contracts_is_refused() {
     let keys = keys();
     let numbers: ArrayRef = Arc::new(Int64Array::from(vec![4_111_111_111_111_111]));
-    for mask in MaskKind::ALL {
+    for mask in of_text() {
         let error = masker(&keys, mask, "t", None).apply(&numbers).unwrap_err();
         assert!(matches!(error, MaskError::WrongType { .. }), "{error}");
         assert!(!format!("{error} {error:?}").contains("4111"));
@@ -293,7 +385,7 @@ proptest! {
         prop_assume!(!value.contains(['x', 'n']));
         let telling = value.chars().filter(|c| c.is_alphanumeric()).count();
         prop_assume!(telling > 0);
-        for mask in [MaskKind::MaskAlphanum, MaskKind::ShowLast4] {
+        for mask in [MaskKind::MaskAlphanum, MaskKind::ShowLast4, MaskKind::ShowFirst4] {
             let masked = one(&masker(&keys, mask, "t", None), &value);
             prop_assert!(!masked.contains(&value), "{} left a value of {} characters", mask, value.chars().count());
             prop_assert_eq!(masked.chars().count(), value.chars().count());
@@ -301,13 +393,43 @@ proptest! {
         // A token is random text: a value of a few letters may be in it by chance, as in any other.
         if telling > 6 {
             prop_assert!(!one(&masker(&keys, MaskKind::Token, "t", None), &value).contains(&value));
+            prop_assert!(!one(&masker(&keys, MaskKind::Sha256QueryLocal, "t", None), &value).contains(&value));
         }
     }
 
     #[test]
-    fn last_four_shows_four_at_most(value in "[a-zA-Z0-9 -]{0,24}") {
-        let hidden = one(&masker(&keys(), MaskKind::ShowLast4, "t", None), &value);
+    fn four_shows_four_at_most(value in "[a-zA-Z0-9 -]{0,24}", mask in prop_oneof![Just(MaskKind::ShowLast4), Just(MaskKind::ShowFirst4)]) {
+        let hidden = one(&masker(&keys(), mask, "t", None), &value);
         let shown = value.chars().zip(hidden.chars()).filter(|(v, h)| v.is_alphanumeric() && v == h && *v != 'x').count();
         prop_assert!(shown <= 4);
+    }
+}
+
+#[test]
+fn what_was_masked_when_it_was_written_stays() {
+    let keys = keys();
+    let masks = [
+        MaskKind::Token,
+        MaskKind::ShowLast4,
+        MaskKind::ShowFirst4,
+        MaskKind::MaskAlphanum,
+        MaskKind::EmailDomain,
+        MaskKind::ReplaceWithNull,
+        MaskKind::MaskToDefault,
+    ];
+    let column: ArrayRef = Arc::new(StringArray::from(vec![
+        Some("Ana.Pérez-42@correo.mx"),
+        Some("4111-1111-1111-1234"),
+        Some("ab"),
+        Some(""),
+        None,
+    ]));
+    for mask in masks {
+        let masker = masker(&keys, mask, "pii:email", None);
+        let (written, _) = masker.apply(&column).unwrap();
+        let over_stored = masker.clone().over_stored();
+        assert_eq!(&over_stored.apply(&written).unwrap().0, &written, "{mask}");
+        // What an older policy left in the clear is hidden among what is hidden.
+        assert_eq!(&over_stored.apply(&column).unwrap().0, &written, "{mask}");
     }
 }

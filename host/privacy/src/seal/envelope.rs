@@ -98,6 +98,7 @@ pub(crate) fn nonce(counter: u32) -> Nonce<aes_gcm::aead::consts::U12> {
 }
 
 /// What is authenticated beside values: where they belong.
+#[derive(Clone)]
 pub(crate) struct Place {
     bytes: Vec<u8>,
     table: usize,

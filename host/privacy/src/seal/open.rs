@@ -39,6 +39,7 @@ pub enum OpenError {
 }
 
 /// Opens sealed values of one table.
+#[derive(Clone)]
 pub struct Opener {
     keys: Vec<SealKey>,
     place: Place,
