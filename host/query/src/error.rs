@@ -5,6 +5,8 @@ use std::time::Duration;
 use datafusion::arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 
+use crate::governed::NotShown;
+
 /// An error of a query. Messages repeat names and the query's own text, never a value of a row.
 #[derive(Debug, thiserror::Error)]
 pub enum QueryError {
@@ -14,6 +16,26 @@ pub enum QueryError {
     /// Anything but reading.
     #[error("queries are read-only: `{0}` is not possible; write SELECT, EXPLAIN or DESCRIBE")]
     ReadOnly(String),
+    /// The asker may not read a table, or it is not there: the same to whoever may not know.
+    #[error(
+        "`{principal}` may not read `{table}` for `{purpose}`, or there is no such table; of what may be read, {readable}"
+    )]
+    Denied {
+        /// Who asked.
+        principal: String,
+        /// For what.
+        purpose: String,
+        /// The name.
+        table: String,
+        /// The tables that the asker may read, the closest names first.
+        readable: String,
+    },
+    /// Policy cannot be applied to the table.
+    #[error("{0}")]
+    Policy(String),
+    /// What cannot be recorded is not read.
+    #[error("nothing is read without a record of it: {0}")]
+    Audit(#[from] malla_audit::AuditError),
     /// A name that is no table.
     #[error("no table `{name}`; {known}")]
     UnknownTable {
@@ -64,6 +86,9 @@ impl QueryError {
             DataFusionError::ObjectStore(_)
             | DataFusionError::IoError(_)
             | DataFusionError::ParquetError(_) => Self::Failed("a file of the table cannot be read"),
+            DataFusionError::External(error) if error.is::<NotShown>() => {
+                Self::Failed("a column could not be opened or hidden as policy demands")
+            }
             DataFusionError::NotImplemented(_) => Self::Failed("it uses something that is not supported"),
             _ => Self::Failed("a value does not fit an operation of the query"),
         }

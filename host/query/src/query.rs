@@ -15,8 +15,9 @@ use datafusion::sql::sqlparser::ast;
 use futures::StreamExt;
 use malla_lake::Lake;
 
+use crate::governed::{Asker, Door, Governance};
 use crate::session::{CATALOG, session};
-use crate::{QueryError, guard, runtime, tables};
+use crate::{QueryError, guard, runtime};
 
 /// The engine counts rows in 64 bits with a sign.
 const LARGEST_LIMIT: usize = i64::MAX as usize;
@@ -57,23 +58,25 @@ pub struct QueryResult {
 #[derive(Debug, Clone)]
 pub struct Query {
     lake: Lake,
+    governance: Governance,
 }
 
 impl Query {
-    /// A door to a lake.
+    /// A door to a lake, kept by policy.
     #[must_use]
-    pub fn open(lake: Lake) -> Self {
-        Self { lake }
+    pub fn open(lake: Lake, governance: Governance) -> Self {
+        Self { lake, governance }
     }
 
-    /// Runs one SQL query on the tables as they are now. Tables are `ventas.transacciones` (curated),
-    /// `ventas_raw.transacciones` and `ventas_quarantine.transacciones`.
+    /// Runs one SQL query on the tables as they are now and as the asker may see them. Tables are `ventas.transacciones`
+    /// (curated), `ventas_raw.transacciones` and `ventas_quarantine.transacciones`. What was decided is on disk in the
+    /// audit log before a row is read.
     ///
     /// # Errors
     /// [`QueryError`].
-    pub async fn run(&self, sql: &str, limits: &Limits) -> Result<QueryResult, QueryError> {
-        let (query, sql, own) = (self.clone(), sql.to_owned(), limits.clone());
-        let result = runtime::run(async move { query.run_untimed(&sql, &own).await });
+    pub async fn run(&self, asker: &Asker, sql: &str, limits: &Limits) -> Result<QueryResult, QueryError> {
+        let (query, asker, sql, own) = (self.clone(), asker.clone(), sql.to_owned(), limits.clone());
+        let result = runtime::run(async move { query.run_untimed(&asker, &sql, &own).await });
         match tokio::time::timeout(limits.time, result).await {
             Ok(Some(result)) => result,
             Ok(None) => Err(QueryError::Failed("it stopped early")),
@@ -81,16 +84,28 @@ impl Query {
         }
     }
 
-    async fn run_untimed(&self, sql: &str, limits: &Limits) -> Result<QueryResult, QueryError> {
+    async fn run_untimed(
+        &self,
+        asker: &Asker,
+        sql: &str,
+        limits: &Limits,
+    ) -> Result<QueryResult, QueryError> {
         guard::check(sql)?;
         let context = session(limits.memory).map_err(|e| QueryError::planning(&e))?;
-        let plan = self.plan(&context, sql).await?;
+        let plan = self.plan(&context, asker, sql).await;
+        self.governance.audit.flush()?;
+        let plan = plan?;
         let frame = DataFrame::new(context.state(), cut(plan, limits.rows)?);
         collect(frame, limits).await
     }
 
     /// A plan that reads and does nothing else.
-    async fn plan(&self, context: &SessionContext, sql: &str) -> Result<LogicalPlan, QueryError> {
+    async fn plan(
+        &self,
+        context: &SessionContext,
+        asker: &Asker,
+        sql: &str,
+    ) -> Result<LogicalPlan, QueryError> {
         let state = context.state();
         let dialect = state.config_options().sql_parser.dialect;
         let statement = state
@@ -101,9 +116,10 @@ impl Query {
         let names = state
             .resolve_table_references(&statement)
             .map_err(|e| QueryError::planning(&e))?;
+        let door = Door::new(&self.lake, &self.governance, asker)?;
         let mut schemas: BTreeMap<String, Arc<MemorySchemaProvider>> = BTreeMap::new();
         for name in names {
-            let table = tables::open(&self.lake, &name).await?;
+            let table = door.open(&name).await?;
             let schema = name.schema().unwrap_or_default().to_owned();
             schemas
                 .entry(schema)
@@ -203,17 +219,19 @@ async fn collect(frame: DataFrame, limits: &Limits) -> Result<QueryResult, Query
 
 /// The same columns in the types that a contract knows: how the engine packs texts is its own affair.
 fn plain(schema: &Schema) -> SchemaRef {
-    let fields = schema.fields().iter().map(|field| {
-        let ty = match field.data_type() {
-            DataType::Dictionary(_, value) => value.as_ref(),
-            other => other,
-        };
-        let ty = match ty {
-            DataType::Utf8View => DataType::Utf8,
-            DataType::BinaryView => DataType::Binary,
-            other => other.clone(),
-        };
-        Field::new(field.name(), ty, field.is_nullable())
-    });
+    let fields = schema
+        .fields()
+        .iter()
+        .map(|field| Field::new(field.name(), unpacked(field.data_type()), field.is_nullable()));
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// The type of a column's values, however they are packed.
+pub(crate) fn unpacked(ty: &DataType) -> DataType {
+    match ty {
+        DataType::Dictionary(_, value) => unpacked(value),
+        DataType::Utf8View => DataType::Utf8,
+        DataType::BinaryView => DataType::Binary,
+        other => other.clone(),
+    }
 }

@@ -1,92 +1,101 @@
-//! Queries over a small lake.
+//! Queries over a small lake, by somebody who may read all of it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
-use arrow_array::{ArrayRef, Date32Array, Decimal128Array, Int64Array, RecordBatch, StringArray};
-use arrow_schema::{DataType, Field, Schema};
-use malla_lake::{Advance, Commit, Lake, Layer, TableId, TableSpec, WriterConfig};
-use tempfile::TempDir;
+use arrow_array::{ArrayRef, Date32Array, Decimal128Array, Int64Array, StringArray};
+use malla_lake::Layer;
 
-use crate::{Format, Limits, Query, QueryError, QueryResult, render};
+use crate::testing::{Mesh, Rules, asker, shown};
+use crate::{Format, Limits, QueryError, QueryResult};
 
-struct World {
-    lake: Lake,
-    query: Query,
-    dir: TempDir,
-}
+const CONTRACT: &str = r#"
+apiVersion: v3.1.0
+kind: DataContract
+id: ventas
+version: 1.0.0
+status: draft
+domain: ventas
+schema:
+  - name: evento
+    properties:
+      - { name: id, logicalType: integer, physicalType: bigint, required: true }
+      - { name: region, logicalType: string }
+      - { name: monto, logicalType: number, physicalType: "decimal(18,2)", required: true }
+  - name: transacciones
+    properties:
+      - { name: id, logicalType: integer, physicalType: bigint, required: true }
+      - { name: region, logicalType: string }
+      - { name: monto, logicalType: number, physicalType: "decimal(18,2)", required: true }
+      - { name: fecha, logicalType: date, required: true, partitioned: true, partitionKeyPosition: 1 }
+  - name: daily-revenue
+    properties:
+      - { name: id, logicalType: integer, physicalType: bigint, required: true }
+      - { name: region, logicalType: string }
+      - { name: monto, logicalType: number, physicalType: "decimal(18,2)", required: true }
+      - { name: fecha, logicalType: date, required: true, partitioned: true, partitionKeyPosition: 1 }
+customProperties:
+  - property: mallaSources
+    value: [{ name: transacciones, schema: evento }]
+  - property: mallaSteps
+    value:
+      - { name: a, source: transacciones, product: transacciones, reads: [id] }
+      - { name: b, source: transacciones, product: daily-revenue, reads: [id] }
+"#;
+
+const RULES: Rules<'_> = Rules {
+    global: "p, user:ana, *, *, read, *, allow",
+    groups: "",
+    masks: "[[mask]]\nclassification = \"restricted\"\nmask = \"replace-with-null\"\n",
+    row_filters: "",
+};
+
+struct World(Mesh);
 
 impl World {
     async fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let lake = Lake::open(dir.path().to_str().unwrap(), WriterConfig::default()).unwrap();
-        let world = Self {
-            query: Query::open(lake.clone()),
-            lake,
-            dir,
-        };
-        world
-            .add("ventas", Layer::Curated, "transacciones", None, 0..4)
-            .await;
-        world.add("ventas", Layer::Raw, "transacciones", None, 0..6).await;
-        world
-            .add("ventas", Layer::Quarantine, "transacciones", None, 0..1)
-            .await;
-        world
-            .add("ventas", Layer::Curated, "daily-revenue", None, 0..2)
-            .await;
+        let world = Self(Mesh::new(&[CONTRACT], &RULES));
+        world.add(Layer::Curated, "transacciones", 0, 0..4).await;
+        world.add(Layer::Raw, "transacciones", 0, 0..6).await;
+        world.add(Layer::Quarantine, "transacciones", 0, 0..1).await;
+        world.add(Layer::Curated, "daily-revenue", 0, 0..2).await;
         world
     }
 
-    async fn add(
-        &self,
-        domain: &str,
-        layer: Layer,
-        name: &str,
-        from: Option<i64>,
-        ids: std::ops::Range<i64>,
-    ) {
-        let schema = Arc::new(Schema::new(vec![
-            Field::new("id", DataType::Int64, false),
-            Field::new("region", DataType::Utf8, true),
-            Field::new("monto", DataType::Decimal128(18, 2), false),
-            Field::new("fecha", DataType::Date32, false),
-        ]));
+    async fn add(&self, layer: Layer, name: &str, from: i64, ids: std::ops::Range<i64>) {
         let to = ids.end;
         let ids: Vec<i64> = ids.collect();
         let region = |id: &i64| (id % 3 > 0).then(|| format!("región {id}"));
-        let columns: Vec<ArrayRef> = vec![
-            Arc::new(Int64Array::from(ids.clone())),
-            Arc::new(StringArray::from_iter(ids.iter().map(region))),
-            Arc::new(
-                Decimal128Array::from_iter_values(ids.iter().map(|id| i128::from(*id) * 150))
-                    .with_precision_and_scale(18, 2)
-                    .unwrap(),
+        let monto = Decimal128Array::from_iter_values(ids.iter().map(|id| i128::from(*id) * 150));
+        let columns: Vec<(&str, ArrayRef, bool)> = vec![
+            ("id", Arc::new(Int64Array::from(ids.clone())), false),
+            (
+                "region",
+                Arc::new(StringArray::from_iter(ids.iter().map(region))),
+                true,
             ),
-            Arc::new(Date32Array::from_iter_values(ids.iter().map(|_| 20_778))),
+            (
+                "monto",
+                Arc::new(monto.with_precision_and_scale(18, 2).unwrap()),
+                false,
+            ),
+            (
+                "fecha",
+                Arc::new(Date32Array::from_iter_values(ids.iter().map(|_| 20_778))),
+                false,
+            ),
         ];
-        let spec = TableSpec {
-            id: TableId::new(domain, layer, name).unwrap(),
-            schema: schema.clone(),
-            partition_by: vec!["fecha".into()],
-            without_statistics: Vec::new(),
-        };
-        let commit = Commit {
-            batches: vec![RecordBatch::try_new(schema, columns).unwrap()],
-            advances: vec![Advance {
-                app_id: "malla/t/s/0".into(),
-                from,
-                to,
-            }],
-            ..Commit::default()
-        };
-        self.lake.table(spec).await.unwrap().commit(commit).await.unwrap();
+        self.0.write(layer, name, columns, from..to).await;
     }
 
     async fn run(&self, sql: &str) -> Result<QueryResult, QueryError> {
-        self.query.run(sql, &Limits::default()).await
+        self.run_within(sql, &Limits::default()).await
+    }
+
+    async fn run_within(&self, sql: &str, limits: &Limits) -> Result<QueryResult, QueryError> {
+        self.0.query().run(&asker("user:ana"), sql, limits).await
     }
 
     async fn count(&self, table: &str) -> i64 {
@@ -101,18 +110,12 @@ impl World {
             .map(|result| result.batches)
             .unwrap_err()
             .to_string();
-        error.replace(self.dir.path().to_str().unwrap(), "<lake>")
+        error.replace(self.0.dir.path().to_str().unwrap(), "<lake>")
     }
 
     async fn show(&self, format: Format, sql: &str) -> String {
         shown(format, &self.run(sql).await.unwrap())
     }
-}
-
-fn shown(format: Format, result: &QueryResult) -> String {
-    let mut out = Vec::new();
-    render(format, result, &mut out).unwrap();
-    String::from_utf8(out).unwrap()
 }
 
 const ALL: &str = "SELECT id, region, monto, fecha FROM ventas.transacciones ORDER BY id";
@@ -137,9 +140,7 @@ async fn each_layer_is_a_schema() {
 async fn every_query_sees_the_newest_rows() {
     let world = World::new().await;
     assert_eq!(world.count("ventas.transacciones").await, 4);
-    world
-        .add("ventas", Layer::Curated, "transacciones", Some(4), 4..9)
-        .await;
+    world.add(Layer::Curated, "transacciones", 4, 4..9).await;
     assert_eq!(world.count("ventas.transacciones").await, 9);
 }
 
@@ -201,16 +202,18 @@ async fn rows_beyond_the_limit_are_cut_and_it_is_said() {
         rows: 3,
         ..Limits::default()
     };
-    let cut = world.query.run(ALL, &limits).await.unwrap();
+    let cut = world.run_within(ALL, &limits).await.unwrap();
     assert!(cut.truncated);
     assert!(shown(Format::Table, &cut).ends_with("first 3 rows; there are more\n"));
     let exact = world
-        .query
-        .run("SELECT id FROM ventas.transacciones LIMIT 3", &limits)
+        .run_within("SELECT id FROM ventas.transacciones LIMIT 3", &limits)
         .await
         .unwrap();
     assert!(!exact.truncated);
-    let explained = world.query.run(&format!("EXPLAIN {ALL}"), &limits).await.unwrap();
+    let explained = world
+        .run_within(&format!("EXPLAIN {ALL}"), &limits)
+        .await
+        .unwrap();
     assert!(!explained.batches.is_empty());
     world.run("DESCRIBE ventas.transacciones").await.unwrap();
 }
@@ -256,9 +259,9 @@ async fn queries_only_read() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_outside_of_the_lake_is_in_reach() {
     let world = World::new().await;
-    std::fs::write(world.dir.path().join("x.csv"), "a\n1\n").unwrap();
-    std::fs::write(world.dir.path().join("x.parquet"), "a\n1\n").unwrap();
-    let path = world.dir.path().display();
+    std::fs::write(world.0.dir.path().join("x.csv"), "a\n1\n").unwrap();
+    std::fs::write(world.0.dir.path().join("x.parquet"), "a\n1\n").unwrap();
+    let path = world.0.dir.path().display();
     for source in [
         format!("'{path}/x.csv'"),
         format!("\"{path}/x.csv\""),
@@ -286,9 +289,9 @@ async fn nothing_outside_of_the_lake_is_in_reach() {
 #[tokio::test(flavor = "multi_thread")]
 async fn errors_name_what_is_wrong_and_what_there_is() {
     let world = World::new().await;
-    insta::assert_snapshot!(world.error("SELECT * FROM ventas.transaciones").await, @r#"no table `ventas.transaciones`; there is `ventas.transacciones`, `ventas_raw.transacciones`, `ventas_quarantine.transacciones`, `ventas."daily-revenue"`"#);
-    insta::assert_snapshot!(world.error("SELECT * FROM transacciones").await, @r#"no table `transacciones`; there is `ventas.transacciones`, `ventas_quarantine.transacciones`, `ventas_raw.transacciones`, `ventas."daily-revenue"`"#);
-    insta::assert_snapshot!(world.error("SELECT * FROM ventas.\"daily-revenu\"").await, @r#"no table `ventas.daily-revenu`; there is `ventas."daily-revenue"`, `ventas.transacciones`, `ventas_quarantine.transacciones`, `ventas_raw.transacciones`"#);
+    insta::assert_snapshot!(world.error("SELECT * FROM ventas.transaciones").await, @r#"`user:ana` may not read `ventas.transaciones` for `informes`, or there is no such table; of what may be read, there is `ventas.transacciones`, `ventas_raw.transacciones`, `ventas_quarantine.transacciones`, `ventas."daily-revenue"`"#);
+    insta::assert_snapshot!(world.error("SELECT * FROM transacciones").await, @r#"`user:ana` may not read `transacciones` for `informes`, or there is no such table; of what may be read, there is `ventas.transacciones`, `ventas_quarantine.transacciones`, `ventas_raw.transacciones`, `ventas."daily-revenue"`"#);
+    insta::assert_snapshot!(world.error("SELECT * FROM ventas.\"daily-revenu\"").await, @r#"`user:ana` may not read `ventas.daily-revenu` for `informes`, or there is no such table; of what may be read, there is `ventas."daily-revenue"`, `ventas.transacciones`, `ventas_quarantine.transacciones`, `ventas_raw.transacciones`"#);
     insta::assert_snapshot!(world.error("SELECT montoo FROM ventas.transacciones").await, @r#"
     No field named montoo. Did you mean 'ventas.transacciones.monto'?
     Valid fields are ventas.transacciones.id, ventas.transacciones.region, ventas.transacciones.monto, ventas.transacciones.fecha.
@@ -299,14 +302,11 @@ async fn errors_name_what_is_wrong_and_what_there_is() {
     Did you mean 'cosh'?
     "#);
     insta::assert_snapshot!(world.error("").await, @"No SQL statements were provided in the query string");
-    let dir = tempfile::tempdir().unwrap();
-    let empty = Lake::open(dir.path().to_str().unwrap(), WriterConfig::default()).unwrap();
-    let error = Query::open(empty)
-        .run("SELECT * FROM a.b", &Limits::default())
-        .await
-        .map(|_| ())
-        .unwrap_err();
-    assert_eq!(error.to_string(), "no table `a.b`; the lake has no tables yet");
+    let nobody = world
+        .0
+        .error("user:nadie", "SELECT * FROM ventas.transacciones")
+        .await;
+    insta::assert_snapshot!(nobody, @"`user:nadie` may not read `ventas.transacciones` for `informes`, or there is no such table; of what may be read, there is none");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -342,8 +342,7 @@ async fn a_query_ends_within_its_limits() {
     };
     let started = std::time::Instant::now();
     let error = world
-        .query
-        .run(&format!("SELECT sum(a.id * l.id) FROM {cross}"), &slow)
+        .run_within(&format!("SELECT sum(a.id * l.id) FROM {cross}"), &slow)
         .await
         .map(|_| ());
     assert!(matches!(error, Err(QueryError::Time(_))), "{error:?}");
@@ -358,7 +357,7 @@ async fn a_query_ends_within_its_limits() {
         format!("SELECT DISTINCT a.id, b.id, c.id, d.id, e.id, f.id, g.id, h.id FROM {cross}"),
         "SELECT repeat(r.region, 100000) FROM ventas_raw.transacciones r, ventas_raw.transacciones b".into(),
     ] {
-        let error = world.query.run(&sql, &small).await.map(|_| ());
+        let error = world.run_within(&sql, &small).await.map(|_| ());
         assert!(matches!(error, Err(QueryError::Memory(_))), "{error:?}");
     }
 }
@@ -395,7 +394,7 @@ async fn a_query_that_is_nested_deeply_is_no_crash() {
                     .join(", ")
             ),
         ] {
-            let end = world.query.run(&sql, &Limits::default()).await.map(|_| ());
+            let end = world.run(&sql).await.map(|_| ());
             let start: String = sql.chars().take(60).collect();
             assert_eq!(end.is_ok(), fine, "{n} {start} {end:?}");
         }

@@ -1,0 +1,475 @@
+//! What a principal sees of a table: policy's answer, made into a table that a query can read.
+//!
+//! INVARIANT: a table enters a query only through [`Door::open`], which asks policy first and looks at the lake
+//! afterwards, and records what was decided before a row is read.
+
+mod condition;
+mod exec;
+mod provider;
+mod stored;
+
+use std::sync::Arc;
+
+use arrow_schema::Schema;
+use datafusion::catalog::TableProvider;
+use datafusion::common::TableReference;
+use datafusion::logical_expr::Expr;
+use malla_audit::{AuditLog, Kind, Outcome, Record};
+use malla_contract::{Contract, Date, MaskKind};
+use malla_lake::{Lake, Layer, TableId};
+use malla_policy::{ColumnView, Denied, MaskAt, MaskRule, Policy, Refused, RowFilter, TableView};
+use malla_privacy::{KeyStore, Masker, Opener, QueryKey, TokenTranslator};
+
+use crate::QueryError;
+use crate::query::unpacked;
+pub(crate) use exec::NotShown;
+use exec::Show;
+use provider::{GovernedTable, Shown};
+use stored::{Stored, StoredColumn};
+
+/// Who asks, and what for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asker {
+    /// `user:ana`, `service:reportes`.
+    pub principal: String,
+    /// A word that policies know.
+    pub purpose: String,
+}
+
+/// All that decides who sees what.
+#[derive(Clone)]
+pub struct Governance {
+    /// The rules.
+    pub policy: Policy,
+    /// For tokens, and for what is sealed.
+    pub keys: Arc<KeyStore>,
+    /// Of every domain: what has no contract is not read.
+    pub contracts: Arc<[Contract]>,
+    /// Where decisions are recorded.
+    pub audit: Arc<AuditLog>,
+    /// The day, in UTC: tokens of an older key are joined until the last day of their window.
+    pub today: Date,
+}
+
+impl std::fmt::Debug for Governance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Governance")
+            .field("policy", &self.policy.digest())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The tables of a lake for one query of one principal.
+pub(crate) struct Door<'a> {
+    lake: &'a Lake,
+    governance: &'a Governance,
+    asker: &'a Asker,
+    key: QueryKey,
+}
+
+/// A table that policy lets the asker read.
+struct Readable<'a> {
+    id: &'a TableId,
+    contract: &'a Contract,
+    stored: Stored,
+    view: TableView<'a>,
+}
+
+impl<'a> Door<'a> {
+    pub(crate) fn new(
+        lake: &'a Lake,
+        governance: &'a Governance,
+        asker: &'a Asker,
+    ) -> Result<Self, QueryError> {
+        Ok(Self {
+            lake,
+            governance,
+            asker,
+            key: QueryKey::random()
+                .map_err(|_| QueryError::Failed("the operating system gives no randomness"))?,
+        })
+    }
+
+    /// The table of a name, as the asker sees it now. What is denied and what is not there are told apart to nobody.
+    pub(crate) async fn open(&self, name: &TableReference) -> Result<Arc<dyn TableProvider>, QueryError> {
+        let Some(id) = table_id(name) else {
+            return self.refuse(&name.to_string(), None).await;
+        };
+        let object = object(&id);
+        let Some((contract, stored)) = self.promised(&id) else {
+            return self.refuse(&object, None).await;
+        };
+        let policy = &self.governance.policy;
+        let Asker { principal, purpose } = self.asker;
+        let view = match policy.view(principal, id.domain(), &object, &stored.table.columns, purpose) {
+            Ok(view) => view,
+            Err(Refused::Denied(denied)) => return self.refuse(&object, Some(denied)).await,
+            Err(Refused::MissingMask(missing)) => {
+                let text = missing.to_string();
+                self.record(&object, Outcome::Deny, &text)?;
+                return Err(QueryError::Policy(text));
+            }
+        };
+        let Some(table) = self.lake.existing(&id).await? else {
+            return Err(QueryError::UnknownTable {
+                name: sql_name(&id),
+                known: self.known(name).await?,
+            });
+        };
+        let readable = Readable {
+            id: &id,
+            contract,
+            stored,
+            view,
+        };
+        let provider = table.provider().await?;
+        let governed = self.govern(&readable, provider)?;
+        self.record_read(&object, &readable)?;
+        Ok(Arc::new(governed))
+    }
+
+    /// The contract's promise of a table, host columns included.
+    fn promised(&self, id: &TableId) -> Option<(&'a Contract, Stored)> {
+        let contract = self
+            .governance
+            .contracts
+            .iter()
+            .find(|contract| contract.domain == id.domain())?;
+        Some((contract, Stored::of(contract, id)?))
+    }
+
+    fn govern(
+        &self,
+        readable: &Readable<'_>,
+        provider: Arc<dyn TableProvider>,
+    ) -> Result<GovernedTable, QueryError> {
+        let schema = provider.schema();
+        let mut columns = Vec::new();
+        let mut told = Vec::new();
+        for (column, view) in readable.stored.columns().zip(&readable.view.columns) {
+            // A table that was made by an earlier version of the contract may lack a column.
+            let Some((index, field)) = schema.column_with_name(&column.column.name) else {
+                continue;
+            };
+            let Some(show) = self.show(readable.id, &column, view)? else {
+                continue;
+            };
+            let name = &column.column.name;
+            match view {
+                ColumnView::Masked { rule } => {
+                    told.push(format!("{name} as {} by masks.toml:{}", rule.mask, rule.line))
+                }
+                ColumnView::Raw { why, .. } => told.push(format!("{name} raw by {}", why.id)),
+                ColumnView::Hidden { .. } | ColumnView::Plain => {}
+            }
+            let field = match &show {
+                Show::Plain => field.clone(),
+                Show::Masked(_) | Show::Tokens { .. } | Show::Null | Show::Opened { .. } => {
+                    column.column.field().with_nullable(true)
+                }
+            };
+            columns.push(Shown { field, index, show });
+        }
+        let mut filters = Vec::new();
+        for filter in &readable.view.row_filters {
+            let Some(condition) = self.condition(readable, filter, &schema) else {
+                // The policy's author is told more, by `malla policy check`: what the table holds is none of the
+                // asker's business.
+                return Err(QueryError::Policy(format!(
+                    "row filter {} cannot be applied to `{}` as it is stored: `malla policy check` says why",
+                    filter.id,
+                    object(readable.id)
+                )));
+            };
+            filters.push(condition);
+            // Who sees a column only masked, or not at all, does not learn its values from a rule about it.
+            let columns = readable.stored.table.columns.iter().zip(&readable.view.columns);
+            let seen = columns.filter(|(column, _)| column.name == filter.column);
+            if seen
+                .map(|(_, view)| view)
+                .all(|view| matches!(view, ColumnView::Plain | ColumnView::Raw { .. }))
+            {
+                told.push(format!("rows whose {filter} by {}", filter.id));
+            } else {
+                told.push(format!("rows by {}", filter.id));
+            }
+        }
+        let rules = format!(
+            "{} for {}, by {}{}{}",
+            self.asker.principal,
+            self.asker.purpose,
+            readable.view.rule.id,
+            if told.is_empty() { "" } else { ": " },
+            told.join("; ")
+        );
+        Ok(GovernedTable::new(provider, columns, filters, rules))
+    }
+
+    /// A row filter on the stored columns. `None`: its column holds no raw values, or not there, or of another type.
+    fn condition(&self, readable: &Readable<'_>, filter: &RowFilter, schema: &Schema) -> Option<Expr> {
+        let stored = &readable.stored;
+        let column = filter.column(&stored.table).ok()?;
+        let (_, field) = schema.column_with_name(&column.name)?;
+        let rule = self.governance.policy.mask(&filter.table, column).ok()?;
+        let is_masked = readable.id.layer() == Layer::Curated && rule.is_some_and(|r| r.at == MaskAt::Write);
+        // `not-in` would let every mask pass.
+        if is_masked || stored.sealed(&column.name) || unpacked(field.data_type()) != column.ty.arrow() {
+            return None;
+        }
+        condition::expr(filter, column)
+    }
+
+    /// `None`: the asker sees nothing of the column.
+    fn show(
+        &self,
+        id: &TableId,
+        column: &StoredColumn<'_>,
+        view: &ColumnView<'_>,
+    ) -> Result<Option<Show>, QueryError> {
+        let opened = |then| Show::Opened {
+            opener: Box::new(Opener::new(&self.governance.keys, &id.to_string())),
+            name: column.column.name.clone(),
+            ty: column.column.ty,
+            bytes: column.bytes,
+            then,
+        };
+        Ok(Some(match view {
+            ColumnView::Hidden { .. } => return Ok(None),
+            ColumnView::Plain if column.sealed => return Err(unmasked(column)),
+            ColumnView::Plain => Show::Plain,
+            ColumnView::Raw { .. } if column.sealed => opened(None),
+            ColumnView::Raw { .. } => Show::Plain,
+            ColumnView::Masked { rule } if rule.mask == MaskKind::ReplaceWithNull => Show::Null,
+            ColumnView::Masked { rule } if column.sealed => opened(Some(self.masker(rule, column)?)),
+            // Rows that were written under an older policy may be less hidden than the rule wants.
+            ColumnView::Masked { rule } if rule.at == MaskAt::Write => {
+                let masker = self.masker(rule, column)?.over_stored();
+                let Governance { keys, today, .. } = self.governance;
+                let translator = TokenTranslator::new(keys, &rule.join_group, *today);
+                if rule.mask == MaskKind::Token && !translator.is_idle() {
+                    Show::Tokens {
+                        translator: Box::new(translator),
+                        masker,
+                    }
+                } else {
+                    Show::Masked(masker)
+                }
+            }
+            ColumnView::Masked { rule } => Show::Masked(self.masker(rule, column)?),
+        }))
+    }
+
+    fn masker(&self, rule: &MaskRule, column: &StoredColumn<'_>) -> Result<Masker, QueryError> {
+        // What is read may always be null: a promise of the stored table is none of what is shown.
+        let column = malla_contract::Column {
+            required: false,
+            ..column.column.clone()
+        };
+        Masker::for_query(
+            &self.governance.keys,
+            &self.key,
+            rule.mask,
+            &column,
+            Some(&rule.join_group),
+        )
+        .map_err(|error| QueryError::Policy(format!("column `{}`: {error}", column.name)))
+    }
+
+    /// Always an error: the same for what is denied and for what is not there.
+    async fn refuse<T>(&self, object: &str, denied: Option<Denied>) -> Result<T, QueryError> {
+        let rule = denied.and_then(|denied| denied.rule);
+        self.record(
+            object,
+            Outcome::Deny,
+            &rule.map(|rule| rule.to_string()).unwrap_or_default(),
+        )?;
+        Err(QueryError::Denied {
+            principal: self.asker.principal.clone(),
+            purpose: self.asker.purpose.clone(),
+            table: object.to_owned(),
+            readable: self.known(&TableReference::bare(object)).await?,
+        })
+    }
+
+    fn record(&self, object: &str, outcome: Outcome, rule: &str) -> Result<(), QueryError> {
+        let kind = if outcome == Outcome::Deny {
+            Kind::Deny
+        } else {
+            Kind::Read
+        };
+        self.append(self.entry(kind, object, outcome, rule))
+    }
+
+    fn record_read(&self, object: &str, readable: &Readable<'_>) -> Result<(), QueryError> {
+        let names = |wanted: fn(&ColumnView<'_>) -> bool| {
+            let columns = readable.stored.table.columns.iter().zip(&readable.view.columns);
+            columns
+                .filter(|(_, view)| wanted(view))
+                .map(|(column, _)| column.name.as_str())
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        let masked = names(|view| matches!(view, ColumnView::Masked { .. }));
+        let raw = names(|view| matches!(view, ColumnView::Raw { .. }));
+        let hidden = names(|view| matches!(view, ColumnView::Hidden { .. }));
+        let filters: Vec<String> = readable
+            .view
+            .row_filters
+            .iter()
+            .map(|filter| filter.id.to_string())
+            .collect();
+        let outcome = if masked.is_empty() && hidden.is_empty() && filters.is_empty() {
+            Outcome::Allow
+        } else {
+            Outcome::Mask
+        };
+        let mut entry = self.entry(Kind::Read, object, outcome, &readable.view.rule.id.to_string());
+        for (name, text) in [
+            ("masked", masked),
+            ("raw", raw),
+            ("hidden", hidden),
+            ("row_filters", filters.join(" ")),
+        ] {
+            if !text.is_empty() {
+                entry = entry.with_detail(name, text);
+            }
+        }
+        self.append(entry.with_detail("contract", &readable.contract.version))
+    }
+
+    fn entry(&self, kind: Kind, object: &str, outcome: Outcome, rule: &str) -> Record {
+        tracing::info!(
+            kind = kind.as_str(),
+            principal = self.asker.principal,
+            purpose = self.asker.purpose,
+            object,
+            outcome = outcome.as_str(),
+            rule,
+            "Decided."
+        );
+        Record::new(kind, object, outcome)
+            .with_principal(&self.asker.principal)
+            .with_action("read")
+            .with_purpose(&self.asker.purpose)
+            .with_rule(rule)
+            .with_policy(self.governance.policy.digest())
+    }
+
+    fn append(&self, record: Record) -> Result<(), QueryError> {
+        Ok(self.governance.audit.record(record)?)
+    }
+
+    /// The tables that the asker may read, those with names near to `name` first.
+    async fn known(&self, name: &TableReference) -> Result<String, QueryError> {
+        let Asker { principal, purpose } = self.asker;
+        let mut names: Vec<String> = self
+            .lake
+            .list()
+            .await?
+            .iter()
+            .filter(|id| {
+                self.promised(id).is_some_and(|(_, stored)| {
+                    let view = self.governance.policy.view(
+                        principal,
+                        id.domain(),
+                        &object(id),
+                        &stored.table.columns,
+                        purpose,
+                    );
+                    view.is_ok()
+                })
+            })
+            .map(sql_name)
+            .collect();
+        names.sort_by_cached_key(|known| (distance(known, &name.to_string()), known.clone()));
+        Ok(listed(names))
+    }
+}
+
+fn unmasked(column: &StoredColumn<'_>) -> QueryError {
+    QueryError::Policy(format!(
+        "no mask for the sealed column `{}`: add a rule for its classification to masks.toml",
+        column.column.name
+    ))
+}
+
+/// Without a schema, only the table's own name can be near.
+fn distance(known: &str, asked: &str) -> usize {
+    let own = known.split_once('.').map_or(known, |(_, own)| own);
+    strsim::damerau_levenshtein(known, asked).min(strsim::damerau_levenshtein(own, asked))
+}
+
+fn listed(mut names: Vec<String>) -> String {
+    /// Names that an error lists.
+    const MOST_NAMES: usize = 12;
+    if names.is_empty() {
+        return "there is none".into();
+    }
+    let more = names.len().saturating_sub(MOST_NAMES);
+    names.truncate(MOST_NAMES);
+    let listed = format!("there is `{}`", names.join("`, `"));
+    if more > 0 {
+        format!("{listed} and {more} more")
+    } else {
+        listed
+    }
+}
+
+/// `ventas.t` is curated, `ventas_raw.t` raw, `ventas_quarantine.t` quarantined.
+fn table_id(name: &TableReference) -> Option<TableId> {
+    let TableReference::Partial { schema, table } = name else {
+        return None;
+    };
+    let (domain, layer) = layered(schema, "_raw", Layer::Raw)
+        .or_else(|| layered(schema, "_quarantine", Layer::Quarantine))
+        .unwrap_or((schema, Layer::Curated));
+    TableId::new(domain, layer, table).ok()
+}
+
+fn layered<'a>(schema: &'a str, suffix: &str, layer: Layer) -> Option<(&'a str, Layer)> {
+    schema.strip_suffix(suffix).map(|domain| (domain, layer))
+}
+
+fn schema_name(id: &TableId) -> String {
+    match id.layer() {
+        Layer::Curated => id.domain().to_owned(),
+        layer => format!("{}_{layer}", id.domain()),
+    }
+}
+
+/// A table's name as policies write it.
+fn object(id: &TableId) -> String {
+    format!("{}.{}", schema_name(id), id.name())
+}
+
+/// A table's name as a query writes it.
+fn sql_name(id: &TableId) -> String {
+    TableReference::partial(schema_name(id), id.name()).to_quoted_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schema_names_domain_and_layer() {
+        let path = |schema: &str, table: &str| {
+            table_id(&TableReference::partial(schema, table)).map(|id| id.to_string())
+        };
+        assert_eq!(path("ventas", "t").as_deref(), Some("ventas/curated/t"));
+        assert_eq!(path("ventas_raw", "t").as_deref(), Some("ventas/raw/t"));
+        assert_eq!(
+            path("ventas_quarantine", "t").as_deref(),
+            Some("ventas/quarantine/t")
+        );
+        assert_eq!(path("ventas", "../../etc"), None);
+        assert_eq!(path("_raw", "t"), None);
+    }
+
+    #[test]
+    fn names_are_quoted_where_sql_wants_it() {
+        let name = |layer, name| sql_name(&TableId::new("ventas", layer, name).unwrap());
+        assert_eq!(name(Layer::Curated, "daily-revenue"), r#"ventas."daily-revenue""#);
+        assert_eq!(name(Layer::Raw, "transacciones"), "ventas_raw.transacciones");
+    }
+}

@@ -1,0 +1,10 @@
+//! Tests of what queries see and what they cannot.
+
+mod audit;
+mod doors;
+mod fuzz;
+mod masks;
+mod queries;
+mod rows;
+mod tokens;
+mod world;
