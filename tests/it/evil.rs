@@ -35,6 +35,10 @@ fn a_failing_plugin_loses_its_own_batches_to_quarantine_and_no_other() {
     let mesh = Mesh::ventas();
     let component = malla_contract::embed(&std::fs::read(evil()).unwrap(), &contract(payload)).unwrap();
     std::fs::write(mesh.path().join("plugins/malo.wasm"), component).unwrap();
+    let may = "p, plugin:malo, malo, malo.*, write, *, allow\n\
+               p, plugin:malo, malo, malo_raw.*, write, *, allow\n\
+               p, plugin:malo, malo, malo_quarantine.*, write, *, allow\n";
+    std::fs::write(mesh.path().join("policies/domains/malo.csv"), may).unwrap();
     let source = mesh.add_source("malo", "eventos");
     std::fs::create_dir(source.join("0")).unwrap();
     let events: String = (0..100)

@@ -3,11 +3,18 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 mod architecture;
+mod audit;
+mod authors;
 mod demo;
 mod evil;
 mod fail_closed;
+mod flows_in;
 mod kill;
 mod mess;
 mod plugin;
+mod plugin_view;
+mod readers;
 mod recovery;
+mod reload;
 mod support;
+mod undeclared;

@@ -2,9 +2,8 @@
 
 use std::io::Write;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
-use crate::support::{Mesh, malla, sale};
+use crate::support::{Mesh, Running, sale, wait_until};
 
 fn accounted(mesh: &Mesh) -> u64 {
     mesh.count("ventas.transacciones") + mesh.count("ventas_quarantine.transacciones")
@@ -142,49 +141,6 @@ fn pipe(program: &str, arguments: &[&str], input: &[u8]) -> Vec<u8> {
         .unwrap();
     child.stdin.take().unwrap().write_all(input).unwrap();
     child.wait_with_output().unwrap().stdout
-}
-
-/// `malla run` without --once, ended by SIGTERM.
-struct Running(std::process::Child);
-
-impl Running {
-    fn start(mesh: &Mesh) -> Self {
-        let child = Command::new(malla())
-            .args(["run", "--config"])
-            .arg(mesh.config())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        Self(child)
-    }
-
-    fn stop(mut self) {
-        let id = self.0.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-TERM", &id])
-                .status()
-                .unwrap()
-                .success()
-        );
-        assert!(self.0.wait().unwrap().success());
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !condition() {
-        assert!(Instant::now() < deadline, "waited a minute until {what}");
-        std::thread::sleep(Duration::from_millis(100));
-    }
 }
 
 #[test]

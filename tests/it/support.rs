@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
+
+/// A row of a query's JSON.
+pub(crate) type Row = BTreeMap<String, Value>;
 
 /// The binary under test: `MALLA_TEST_BINARY`, or the one of this build.
 pub(crate) fn malla() -> PathBuf {
@@ -123,8 +127,95 @@ impl Mesh {
         Command::new(malla()).args(arguments).output().unwrap()
     }
 
+    /// Runs a command of this mesh that must fail with exit 1, and returns what it said.
+    pub(crate) fn fails(&self, command: &[&str], arguments: &[&str]) -> String {
+        let config = self.config();
+        let config = ["--config", config.to_str().unwrap()];
+        let output = self.output(&[command, &config, arguments].concat());
+        assert_eq!(
+            output.status.code(),
+            Some(1),
+            "malla {command:?} {arguments:?}:\n{}",
+            text(&output)
+        );
+        text(&output)
+    }
+
+    /// What a principal sees for a purpose: rows, or what the refusal says.
+    pub(crate) fn ask(&self, principal: &str, purpose: &str, sql: &str) -> Result<Vec<Row>, String> {
+        let config = self.config();
+        let output = self.output(&[
+            "query",
+            "--config",
+            config.to_str().unwrap(),
+            "--as",
+            principal,
+            "--purpose",
+            purpose,
+            "--format",
+            "json",
+            sql,
+        ]);
+        if output.status.success() {
+            Ok(serde_json::from_slice(&output.stdout).unwrap())
+        } else {
+            assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+            Err(String::from_utf8(output.stderr).unwrap())
+        }
+    }
+
+    /// Writes one event into partition `0`.
+    pub(crate) fn put(&self, event: &str) {
+        self.append("0", "a.jsonl", format!("{event}\n").as_bytes());
+    }
+
+    /// Replaces a piece of a file of the mesh, which must be there.
+    pub(crate) fn edit(&self, file: &str, from: &str, to: &str) {
+        let path = self.path().join(file);
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "no `{from}` in {file}:\n{text}");
+        // As editors do it: whoever reads meanwhile sees one of the two.
+        let half = self.path().join("half");
+        std::fs::write(&half, text.replace(from, to)).unwrap();
+        std::fs::rename(half, path).unwrap();
+    }
+
+    /// Adds lines to the end of a file of the mesh.
+    pub(crate) fn add(&self, file: &str, lines: &str) {
+        let path = self.path().join(file);
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        std::fs::write(path, format!("{text}\n{lines}\n")).unwrap();
+    }
+
+    /// Rewrites the contract in the ventas component; the code stays.
+    pub(crate) fn contract(&self, edits: &[(&str, &str)]) {
+        let path = self.path().join("plugins/ventas.wasm");
+        let component = std::fs::read(ventas()).unwrap();
+        let mut contract = malla_contract::extract(&component).unwrap();
+        for (from, to) in edits {
+            assert!(contract.contains(from), "no `{from}` in:\n{contract}");
+            contract = contract.replace(from, to);
+        }
+        std::fs::write(path, malla_contract::embed(&component, &contract).unwrap()).unwrap();
+    }
+
+    /// The records of the audit log, oldest first.
+    pub(crate) fn audit(&self) -> Vec<Value> {
+        let mut logs = files(&self.path().join("state/audit"));
+        logs.retain(|file| file.extension().is_some_and(|extension| extension == "jsonl"));
+        logs.sort();
+        logs.iter()
+            .flat_map(|log| {
+                let text = std::fs::read_to_string(log).unwrap();
+                text.lines()
+                    .map(|line| serde_json::from_str(line).unwrap())
+                    .collect::<Vec<Value>>()
+            })
+            .collect()
+    }
+
     /// The rows of a query.
-    pub(crate) fn query(&self, sql: &str) -> Vec<BTreeMap<String, Value>> {
+    pub(crate) fn query(&self, sql: &str) -> Vec<Row> {
         let json = self.on("query", &["--format", "json", "--limit", "10000000", sql]);
         serde_json::from_str(&json).unwrap()
     }
@@ -142,6 +233,52 @@ impl Mesh {
             .filter(|file| file.extension().is_some_and(|extension| extension == "jsonl"))
             .map(|file| lines(&std::fs::read(file).unwrap()).count() as u64)
             .sum()
+    }
+}
+
+/// `malla run` in the background, ended by SIGTERM. What it says is in a file of the mesh.
+pub(crate) struct Running {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Running {
+    pub(crate) fn start(mesh: &Mesh) -> Self {
+        let log = mesh.path().join("run.log");
+        let child = Command::new(malla())
+            .args(["run", "--config"])
+            .arg(mesh.config())
+            .stdout(Stdio::null())
+            .stderr(std::fs::File::create(&log).unwrap())
+            .spawn()
+            .unwrap();
+        Self { child, log }
+    }
+
+    pub(crate) fn said(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
+    }
+
+    pub(crate) fn stop(mut self) {
+        let id = self.child.id().to_string();
+        let asked = Command::new("kill").args(["-TERM", &id]).status().unwrap();
+        assert!(asked.success());
+        assert!(self.child.wait().unwrap().success(), "{}", self.said());
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !condition() {
+        assert!(Instant::now() < deadline, "waited a minute until {what}");
+        std::thread::sleep(Duration::from_millis(100));
     }
 }
 
@@ -179,4 +316,13 @@ pub(crate) fn sale(id: &str) -> String {
     format!(
         r#"{{"transaccion_id":"{id}","cliente_id":"c-1","producto_id":"p-1","monto":12.50,"moneda":"EUR","cantidad":1,"region":"América Latina","canal":"web","email":"ana.{id}@example.com","tarjeta":"4111111111111111","timestamp":"2026-11-21T10:00:00Z"}}"#
     )
+}
+
+/// The same with other values for some of its fields.
+pub(crate) fn sale_with(id: &str, fields: &[(&str, Value)]) -> String {
+    let mut event: Value = serde_json::from_str(&sale(id)).unwrap();
+    for (name, value) in fields {
+        event[*name] = value.clone();
+    }
+    event.to_string()
 }

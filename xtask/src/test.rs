@@ -75,3 +75,21 @@ pub(crate) fn chaos(kills: &str) -> Result<()> {
             .env("MALLA_TEST_BINARY", Profile::Release.malla()),
     )
 }
+
+/// The long form of the test that asks random SQL of a lake full of secrets.
+pub(crate) fn fuzz_sql(seconds: &str) -> Result<()> {
+    shell::run(
+        "SQL fuzzer",
+        cargo()
+            .args([
+                "test",
+                "--workspace",
+                "--lib",
+                "--",
+                "--ignored",
+                "--nocapture",
+                "random_queries_find_no_secret_for_long",
+            ])
+            .env("MALLA_FUZZ_SECONDS", seconds),
+    )
+}

@@ -30,11 +30,21 @@ pub(crate) enum Command {
     Run(Run),
     /// Write realistic events into the sources, about one in a hundred dirty
     Simulate(Simulate),
-    /// Ask the lake with SQL, read-only
+    /// Ask the lake with SQL, read-only, as policy lets the asker see it
     ///
     /// Tables: `ventas.transacciones` is a product, `ventas_raw.transacciones` the events as they came with personal
-    /// columns sealed, `ventas_quarantine.transacciones` the lines that are in no product, and why.
+    /// columns sealed, `ventas_quarantine.transacciones` the lines that are in no product, and why. EXPLAIN shows which
+    /// rules shaped what is read.
     Query(Query),
+    /// A policy's life: check, test, explain, diff
+    #[command(subcommand)]
+    Policy(Policy),
+    /// The record of what was decided
+    #[command(subcommand)]
+    Audit(Audit),
+    /// The keys of a mesh
+    #[command(subcommand)]
+    Keys(Keys),
     /// A plugin's life: new, build, test, inspect
     #[command(subcommand)]
     Plugin(Plugin),
@@ -103,6 +113,12 @@ pub(crate) struct Simulate {
 pub(crate) struct Query {
     #[command(flatten)]
     pub(crate) config: Config,
+    /// Who asks: `user:ana`, `service:reportes`, ..; whoever is logged in when left out
+    #[arg(long = "as", value_name = "PRINCIPAL")]
+    pub(crate) principal: Option<String>,
+    /// What for: a word that policies know
+    #[arg(long, value_name = "P", default_value = "consulta")]
+    pub(crate) purpose: String,
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
     /// Rows at most; more are cut off, and said
@@ -129,6 +145,91 @@ pub(crate) enum Plugin {
     Test(PluginDir),
     /// Say what a component holds, without running it
     Inspect(Inspect),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Policy {
+    /// Say what is wrong with the policy files, and what is probably not meant
+    Check(CheckPolicy),
+    /// Run the cases in policies/tests/*.toml
+    Test(Config),
+    /// Say what somebody sees of a table or column, and by which rules
+    Explain(Explain),
+    /// Say who gains or loses what between two policy folders
+    Diff(Diff),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckPolicy {
+    #[command(flatten)]
+    pub(crate) config: Config,
+    /// Fail on warnings too
+    #[arg(long)]
+    pub(crate) strict: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    #[command(flatten)]
+    pub(crate) config: Config,
+    /// Who
+    #[arg(long = "as", value_name = "PRINCIPAL")]
+    pub(crate) principal: String,
+    /// What for
+    #[arg(long, value_name = "P", default_value = "consulta")]
+    pub(crate) purpose: String,
+    /// What: TABLE or TABLE.COLUMN
+    #[arg(long, value_name = "TABLE[.COLUMN]")]
+    pub(crate) on: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Diff {
+    #[command(flatten)]
+    pub(crate) config: Config,
+    /// A policy folder
+    pub(crate) old: PathBuf,
+    /// Another one, or the same at another time
+    pub(crate) new: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Audit {
+    /// Find any record that was changed, dropped, moved or cut off
+    ///
+    /// The last line is the anchor: note it down where the log is not, and give it to a later --anchor, which then finds
+    /// out if somebody put an older log back.
+    Verify(Verify),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    #[command(flatten)]
+    pub(crate) config: Config,
+    /// The public key to trust, instead of the one beside the log
+    #[arg(long, value_name = "HEX")]
+    pub(crate) key: Option<String>,
+    /// What an earlier verify ended with
+    #[arg(long, value_name = "SEQ:HASH")]
+    pub(crate) anchor: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Keys {
+    /// Begin a new generation of tokens
+    ///
+    /// Tokens written before join with new ones in `malla query` up to and with the day --until; then their key is
+    /// dropped, and they join with nothing but themselves.
+    Rotate(Rotate),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rotate {
+    #[command(flatten)]
+    pub(crate) config: Config,
+    /// The last day on which tokens of the generation before are read
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub(crate) until: String,
 }
 
 #[derive(Debug, Args)]

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use malla_privacy::KeyStore;
 
-/// Policies that a new mesh starts with.
-const MASKS: &str = include_str!("../../../policies/masks.toml");
+use crate::terminal;
 
 /// Makes a mesh with a place for each of `sources` (domain and name). Returns the path of its malla.toml.
 pub(crate) fn create(dir: &Path, sources: &[(&str, &str)]) -> Result<PathBuf> {
@@ -23,7 +22,7 @@ pub(crate) fn create(dir: &Path, sources: &[(&str, &str)]) -> Result<PathBuf> {
     for (domain, source) in sources {
         folder(dir.join("sources").join(domain).join(source))?;
     }
-    write(&dir.join("policies").join(malla_policy::MASKS_FILE), MASKS)?;
+    policies(&dir.join("policies"))?;
     let keys = dir.join("keys").join("malla.keys");
     // Data sealed with a key that is gone is gone: keys that are there stay.
     if !keys.exists() {
@@ -32,6 +31,27 @@ pub(crate) fn create(dir: &Path, sources: &[(&str, &str)]) -> Result<PathBuf> {
     // Last, so that a folder with a malla.toml is a whole mesh.
     write(&config, &malla_pipeline::template(sources))?;
     Ok(config)
+}
+
+/// The policies that a new mesh starts with. Whoever makes it runs it.
+fn policies(dir: &Path) -> Result<()> {
+    for (name, text) in malla_policy::TEMPLATE {
+        let path = dir.join(name);
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)
+                .with_context(|| format!("cannot create `{}`", folder.display()))?;
+        }
+        if name == malla_policy::GROUPS_FILE {
+            let maker = terminal::user();
+            write(
+                &path,
+                &format!("{text}\n# Who made this mesh.\ng, {maker}, role:plataforma, *\n"),
+            )?;
+        } else {
+            write(&path, text)?;
+        }
+    }
+    Ok(())
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {

@@ -27,6 +27,12 @@ pub(crate) fn start_log() {
     }
 }
 
+/// Whoever is logged in, as policies call them.
+pub(crate) fn user() -> String {
+    let name = whoami::username().unwrap_or_else(|_| "nobody".to_owned());
+    format!("user:{name}")
+}
+
 /// A counter of lines on a terminal; nothing elsewhere.
 pub(crate) fn progress(total: Option<u64>) -> ProgressBar {
     if !std::io::stderr().is_terminal() {

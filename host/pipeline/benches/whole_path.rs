@@ -29,7 +29,6 @@ use malla_source::{BatchLimit, Decoder, DirectoryConfig, DirectorySource, Lines,
 use tokio::runtime::Runtime;
 
 const EVENTS: u64 = 400_000;
-const POLICY: &str = include_str!("../../../policies/masks.toml");
 const CONTRACT: &str = include_str!("../../../plugins/ventas/contract.yaml");
 
 fn benches(criterion: &mut Criterion) {
@@ -57,11 +56,13 @@ fn benches(criterion: &mut Criterion) {
 }
 
 fn prepare(root: &Path) {
-    for folder in ["plugins", "policies", "keys"] {
+    for folder in ["plugins", "policies/domains", "policies/tests", "keys"] {
         std::fs::create_dir_all(root.join(folder)).unwrap();
     }
     std::fs::write(root.join("malla.toml"), template(&[("ventas", "transacciones")])).unwrap();
-    std::fs::write(root.join("policies/masks.toml"), POLICY).unwrap();
+    for (name, text) in malla_policy::TEMPLATE {
+        std::fs::write(root.join("policies").join(name), text).unwrap();
+    }
     KeyStore::create(&root.join("keys/malla.keys")).unwrap();
     std::fs::copy(plugin(), root.join("plugins/ventas.wasm")).unwrap();
 }

@@ -1,7 +1,7 @@
 //! The life of one batch: lines in; raw, curated and quarantined rows out. No I/O.
 //!
-//! An event enters each room once: decode, view, sandbox, check, mask. Classification, grants, detection and quality
-//! have their places between those calls.
+//! An event enters each room once: decode, screen, view, sandbox, check, screen, mask. Quality has its place between
+//! those calls.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -9,14 +9,16 @@ use std::sync::Arc;
 use arrow_array::types::{Date32Type, TimestampMicrosecondType};
 use arrow_array::{Array, ArrayRef, Int64Array, PrimitiveArray, RecordBatch, StringArray};
 use arrow_schema::{Field, FieldRef, Schema};
+use malla_policy::Undeclared;
 use malla_privacy::{MaskError, Masker};
 use malla_sandbox::{Failure, Origin, Output, Plugin, StepError};
 use malla_source::{Decoded, Decoder, Lines};
 
-use crate::error::FlowError;
+use crate::error::{FlowError, Refusal};
 use crate::plan::{Flow, StepPlan};
 use crate::quarantine::{self, Entry, Stage, day};
 use crate::report::Counts;
+use crate::undeclared::{Blocked, UNDECLARED};
 
 /// What a batch became, ready to commit.
 pub(crate) struct Processed {
@@ -46,6 +48,9 @@ struct Failed {
     message: String,
 }
 
+/// In the place of what a plugin says that sees values behind masks.
+const WITHHELD: &str = "withheld: the step sees values behind masks, and what it says may quote them";
+
 struct Rejected {
     row: usize,
     step: usize,
@@ -60,7 +65,9 @@ impl Flow {
         lines: &Lines,
         event_time: i64,
     ) -> Result<Processed, FlowError> {
-        let decoded = decoder.decode(lines)?;
+        let mut decoded = decoder.decode(lines)?;
+        let mut blocked = self.screen_source(&mut decoded)?;
+        let lost = (decoded.failed.len() + blocked.len()) as u64;
         let mut counts = Vec::with_capacity(self.steps.len());
         let mut curated = Vec::with_capacity(self.steps.len());
         let mut rejections = Vec::new();
@@ -68,23 +75,28 @@ impl Flow {
         for (index, plan) in self.steps.iter().enumerate() {
             let mut count = Counts {
                 read: lines.len() as u64,
-                quarantined: decoded.failed.len() as u64,
+                quarantined: lost,
                 ..Counts::default()
             };
             match plan.run(&self.plugin, &decoded.batch, event_time)? {
-                Ok(output) => {
-                    self.pass_on(&plan.step.name, &output);
+                Ok(mut output) => {
+                    plan.check(&output.origins)
+                        .map_err(|(product, source)| FlowError::Undeclared { product, source })?;
+                    self.pass_on(plan, &output);
                     count.fuel = output.usage.fuel;
-                    count.kept = output.batch.num_rows() as u64;
                     count.rejected = output.rejected.len() as u64;
                     count.filtered = left_out(decoded.batch.num_rows(), &output);
                     rejections.extend(output.rejected.iter().map(|rejection| Rejected {
                         row: rejection.row as usize,
                         step: index,
                         rule: rejection.rule.clone(),
-                        message: rejection.message.clone(),
+                        message: plan.told(&rejection.message).to_owned(),
                     }));
-                    let (batch, masked) = plan.mask(self, output)?;
+                    let hits = plan.screen(self, &mut output, &decoded)?;
+                    count.quarantined += hits.len() as u64;
+                    blocked.extend(hits);
+                    count.kept = output.batch.num_rows() as u64;
+                    let (batch, masked) = plan.mask(output)?;
                     count.masked = masked;
                     curated.push(batch);
                 }
@@ -93,12 +105,23 @@ impl Flow {
                     let Some(rule) = rule else {
                         return Err(FlowError::Sandbox(Box::new(error)));
                     };
-                    tracing::warn!(flow = self.name, step = plan.step.name, %error, "Batch failed in the sandbox.");
+                    let message = if plan.sees_raw {
+                        WITHHELD.to_owned()
+                    } else {
+                        error.to_string()
+                    };
+                    tracing::warn!(
+                        flow = self.name,
+                        step = plan.step.name,
+                        rule,
+                        error = message,
+                        "Batch failed in the sandbox."
+                    );
                     count.quarantined += decoded.batch.num_rows() as u64;
                     failures.push(Failed {
                         step: index,
                         rule,
-                        message: error.to_string(),
+                        message,
                     });
                     curated.push(RecordBatch::new_empty(Arc::clone(&plan.spec.schema)));
                 }
@@ -113,17 +136,18 @@ impl Flow {
                 event_time,
             },
             lines: lines.len(),
-            quarantine: self.quarantined(&decoded, lines, event_time, &rejections, &failures)?,
+            quarantine: self.quarantined(&decoded, lines, event_time, &rejections, &failures, &blocked)?,
             raw: self.raw(&decoded, lines, event_time)?,
             curated,
             counts,
         })
     }
 
-    /// The plugin's own log. It can quote what the plugin saw, and that is no personal value.
-    fn pass_on(&self, step: &str, output: &Output) {
+    /// The plugin's own log. It can quote what the plugin saw, so where that is more than anybody may see, it is kept back.
+    fn pass_on(&self, plan: &StepPlan, output: &Output) {
         for line in &output.log {
-            tracing::info!(plugin = self.domain, step, level = ?line.level, message = line.message, "A plugin says.");
+            let message = plan.told(&line.message);
+            tracing::info!(plugin = self.domain, step = plan.step.name, level = ?line.level, message, "A plugin says.");
         }
     }
 
@@ -134,6 +158,7 @@ impl Flow {
         event_time: i64,
         rejections: &[Rejected],
         failures: &[Failed],
+        blocked: &[Blocked],
     ) -> Result<RecordBatch, FlowError> {
         let regions: Option<&StringArray> = self
             .quarantine
@@ -156,6 +181,14 @@ impl Flow {
                 message: &failure.message,
             })
             .collect();
+        entries.extend(blocked.iter().map(|blocked| Entry {
+            line: blocked.line,
+            stage: Stage::Blocked,
+            product: blocked.step.and_then(product),
+            region: None,
+            rule: UNDECLARED,
+            message: &blocked.message,
+        }));
         entries.extend(rejections.iter().map(|rejection| Entry {
             line: line(rejection.row),
             stage: Stage::Rejected,
@@ -234,6 +267,27 @@ impl Flow {
     }
 }
 
+impl Flow {
+    /// Runs every step on no rows, to see where its columns come from: what no contract declares is refused before there
+    /// is data. A step that fails on nothing says nothing; its batches are looked at as well.
+    pub(crate) fn probe(&self) -> Result<(), Refusal> {
+        let nothing = RecordBatch::new_empty(Arc::new(self.source.table.schema()));
+        for plan in &self.steps {
+            let view = view(&nothing, &plan.tokens).map_err(|(column, source)| Refusal::Masker {
+                product: plan.product.clone(),
+                column,
+                source,
+            })?;
+            if let Ok(output) = self.plugin.run(&plan.step, &view, 0)
+                && let Err((product, source)) = plan.check(&output.origins)
+            {
+                return Err(Refusal::Undeclared { product, source });
+            }
+        }
+        Ok(())
+    }
+}
+
 impl StepPlan {
     /// The outer error stops the flow; the inner one is the plugin's, and costs it this batch.
     fn run(
@@ -247,14 +301,18 @@ impl StepPlan {
     }
 
     /// The rows as they may be stored, and how many values a mask replaced.
-    fn mask(&self, flow: &Flow, output: Output) -> Result<(RecordBatch, u64), FlowError> {
+    fn mask(&self, output: Output) -> Result<(RecordBatch, u64), FlowError> {
         let mut masked = 0;
         let mut columns = output.batch.columns().to_vec();
-        for (index, column) in columns.iter_mut().enumerate() {
-            let Some(masker) = self.masker(flow, index, output.origins.get(index))? else {
+        for ((column, plan), field) in columns
+            .iter_mut()
+            .zip(&self.columns)
+            .zip(self.spec.schema.fields())
+        {
+            let Some(masker) = &plan.masker else {
                 continue;
             };
-            let name = self.spec.schema.field(index).name();
+            let name = field.name();
             let (hidden, count) = masker
                 .apply(column)
                 .map_err(|source| self.mask_error(name, source))?;
@@ -267,38 +325,26 @@ impl StepPlan {
         ))
     }
 
-    fn masker(
-        &self,
-        flow: &Flow,
-        column: usize,
-        origin: Option<&Origin>,
-    ) -> Result<Option<&Masker>, FlowError> {
-        let Some(masks) = self.masks.get(column) else {
-            return Ok(None);
-        };
-        if let Some(Origin::Forward(from)) = origin
-            && let Some(joined) = masks.forwarded.get(from)
-        {
-            return joined
-                .as_ref()
-                .map(Some)
-                .map_err(|missing| FlowError::ForwardedMask {
-                    product: self.product.clone(),
-                    column: self.spec.schema.field(column).name().clone(),
-                    forwarded: flow
-                        .source
-                        .table
-                        .columns
-                        .get(*from)
-                        .map(|c| c.name.clone())
-                        .unwrap_or_default(),
-                    source: missing.clone(),
-                });
+    /// Whether every column came from where its contract, and policy, let it come from.
+    fn check(&self, origins: &[Origin]) -> Result<(), (String, Undeclared)> {
+        for (plan, origin) in self.columns.iter().zip(origins) {
+            let undeclared = match origin {
+                Origin::Computed => plan.computed.as_ref().err(),
+                Origin::Forward(from) => plan.not_from.get(from),
+            };
+            if let Some(source) = undeclared {
+                return Err((self.product.clone(), source.clone()));
+            }
         }
-        Ok(masks.declared.as_ref())
+        Ok(())
     }
 
-    fn mask_error(&self, column: &str, source: MaskError) -> FlowError {
+    /// What may be told of what the plugin says.
+    fn told<'a>(&self, message: &'a str) -> &'a str {
+        if self.sees_raw { WITHHELD } else { message }
+    }
+
+    pub(crate) fn mask_error(&self, column: &str, source: MaskError) -> FlowError {
         FlowError::Mask {
             product: self.product.clone(),
             column: column.to_owned(),

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use arrow_array::RecordBatch;
+use malla_audit::{AuditError, AuditLog, Kind, Outcome, Record};
 use malla_lake::{Advance, Commit, Committed, Lake, LakeError, Table};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -81,6 +82,37 @@ impl Tick {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.plan.is_empty()
+    }
+
+    /// Records that these rows are written, and by which rules, and waits until that is on disk: no table changes without
+    /// a record of it. Blocks for as long as a sync takes.
+    pub(crate) fn record(&self, flow: &Flow, audit: &AuditLog) -> Result<(), AuditError> {
+        let ranges: Vec<String> = self
+            .plan
+            .iter()
+            .filter_map(|(partition, ranges)| {
+                Some(format!(
+                    "{partition}:{}-{}",
+                    ranges.first()?.from,
+                    ranges.last()?.to
+                ))
+            })
+            .collect();
+        let rows = |batches: &[RecordBatch]| batches.iter().map(RecordBatch::num_rows).sum::<usize>();
+        let tables = [&self.raw, &self.quarantine].into_iter().chain(&self.curated);
+        for ((object, rule), batches) in flow.grants.iter().zip(tables) {
+            audit.record(
+                Record::new(Kind::Write, object, Outcome::Allow)
+                    .with_principal(format!("plugin:{}", flow.domain))
+                    .with_action("write")
+                    .with_rule(rule)
+                    .with_policy(&flow.policy_digest)
+                    .with_detail("rows", rows(batches))
+                    .with_detail("plugin", flow.plugin.digest())
+                    .with_detail("offsets", ranges.join(" ")),
+            )?;
+        }
+        audit.flush()
     }
 
     /// Commits every table.

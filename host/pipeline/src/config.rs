@@ -133,6 +133,12 @@ impl Config {
         Ok(config)
     }
 
+    /// The folder of the audit log.
+    #[must_use]
+    pub fn audit(&self) -> PathBuf {
+        self.state.join("audit")
+    }
+
     fn resolve(&mut self, folder: &Path) {
         if !self.lake.contains("://") {
             self.lake = folder.join(&self.lake).to_string_lossy().into_owned();

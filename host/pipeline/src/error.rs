@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use malla_audit::AuditError;
 use malla_contract::ContractErrors;
 use malla_lake::LakeError;
-use malla_policy::{MissingMask, PlanErrors, PolicyErrors};
+use malla_policy::{FilterMisfit, MissingMask, PlanErrors, PolicyErrors, Undeclared};
 use malla_privacy::{KeyError, MaskError, SealError};
 use malla_sandbox::{LoadError, SandboxError, StepError};
 use malla_source::SourceError;
@@ -29,6 +30,10 @@ pub enum MeshError {
     Keys(#[from] KeyError),
     #[error(transparent)]
     Policy(#[from] PolicyErrors),
+    #[error("cannot write `{}`: {source}; `state` in malla.toml must be a folder of this user", path.display())]
+    State { path: PathBuf, source: std::io::Error },
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
     #[error(transparent)]
@@ -95,16 +100,32 @@ pub enum Refusal {
         source_name: String,
         column: String,
     },
-}
-
-/// Why a sensitive column cannot be hidden in the column that it is forwarded into.
-#[derive(Debug, Clone, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages say what each variant and field is")]
-pub enum NoMask {
-    #[error(transparent)]
-    Missing(#[from] MissingMask),
-    #[error("{0}")]
-    Unfit(String),
+    #[error("product `{product}`: {source}")]
+    Undeclared { product: String, source: Undeclared },
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    RowFilters(Vec<FilterMisfit>),
+    #[error(
+        "product `{product}`: masks.toml:{line} masks `{column}`, by which the table is partitioned: its values stand in the names of folders; partition by another column"
+    )]
+    MaskedPartition {
+        product: String,
+        column: String,
+        line: usize,
+    },
+    #[error(
+        "no rule lets `plugin:{domain}` write `{table}`: add to policies/domains/{domain}.csv: p, plugin:{domain}, {domain}, {schema}.*, write, *, allow"
+    )]
+    NoWriteRule {
+        domain: String,
+        schema: String,
+        table: String,
+    },
+    #[error("`plugin:{domain}` may not write `{table}`: {rule} denies it")]
+    WriteDenied {
+        domain: String,
+        table: String,
+        rule: String,
+    },
 }
 
 /// A flow stopped while it ran. What it had committed stays; it resumes from there.
@@ -121,13 +142,12 @@ pub enum FlowError {
         column: String,
         source: MaskError,
     },
-    #[error("product `{product}`, column `{column}`, forwarded from `{forwarded}`: {source}")]
-    ForwardedMask {
-        product: String,
-        column: String,
-        forwarded: String,
-        source: NoMask,
-    },
+    #[error("product `{product}`: {source}")]
+    Undeclared { product: String, source: Undeclared },
+    #[error("nothing is written without a record of it: {0}")]
+    Audit(#[from] AuditError),
+    #[error("the policy changed, and the flow cannot run under the new one: {0}")]
+    Policy(String),
     #[error(transparent)]
     Seal(#[from] SealError),
     #[error("the sandbox failed, and the plugin is not to blame: {0}")]

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use malla_contract::Contract;
+use malla_audit::{AuditConfig, AuditLog, Kind, Outcome, Record};
+use malla_contract::{Contract, Date};
 use malla_lake::{Lake, WriterConfig};
 use malla_policy::Policy;
 use malla_privacy::KeyStore;
@@ -13,14 +15,17 @@ use malla_sandbox::{CacheConfig, Limits, Plugin, PluginId, Sandbox, SandboxConfi
 use crate::config::{Config, LimitsConfig};
 use crate::error::{MeshError, Refusal};
 use crate::plan::{Flow, Ingredients};
+use crate::policies::Policies;
+use crate::quarantine::day;
 
 /// Everything that data needs to move. What is missing something is refused and named; the rest can run.
 pub struct Mesh {
     pub(crate) config: Config,
     pub(crate) lake: Lake,
+    pub(crate) policies: Policies,
+    pub(crate) audit: Arc<AuditLog>,
     sandbox: Sandbox,
-    policy: Policy,
-    keys: KeyStore,
+    keys: Arc<KeyStore>,
     domains: BTreeMap<String, Domain>,
     refusals: Vec<Refusal>,
 }
@@ -38,8 +43,9 @@ impl Mesh {
     /// Something that the whole mesh needs is missing or invalid. A plugin that cannot be used is no error here: see
     /// [`Mesh::refusals`].
     pub fn open(config: Config) -> Result<Self, MeshError> {
-        let keys = KeyStore::load(&config.keys)?;
-        let policy = Policy::load(&config.policies)?;
+        let keys = Arc::new(KeyStore::load(&config.keys)?);
+        let policies = Policies::load(&config.policies, config.state.join("policies"))?;
+        let audit = Arc::new(open_audit(&config, &keys)?);
         let sandbox = Sandbox::new(sandbox_config(&config, &keys))?;
         let lake = Lake::open(&config.lake, WriterConfig::default())?;
         let components = components(&config.plugins)?;
@@ -49,14 +55,17 @@ impl Mesh {
         let mut mesh = Self {
             config,
             lake,
+            policies,
+            audit,
             sandbox,
-            policy,
             keys,
             domains: BTreeMap::new(),
             refusals: Vec::new(),
         };
         for path in components {
-            match mesh.load(&path) {
+            let loaded = mesh.load(&path);
+            mesh.record_load(&path, loaded.as_ref())?;
+            match loaded {
                 Ok(domain) => {
                     let name = domain.contract.domain.clone();
                     if let Some(first) = mesh.domains.get(&name) {
@@ -102,6 +111,24 @@ impl Mesh {
         self.domains.values().map(|domain| &domain.contract)
     }
 
+    /// The policy in force.
+    #[must_use]
+    pub fn policy(&self) -> Policy {
+        self.policies.current()
+    }
+
+    /// The mesh's keys.
+    #[must_use]
+    pub fn keys(&self) -> &Arc<KeyStore> {
+        &self.keys
+    }
+
+    /// The record of what is decided.
+    #[must_use]
+    pub fn audit(&self) -> &Arc<AuditLog> {
+        &self.audit
+    }
+
     /// The mesh's tables.
     #[must_use]
     pub fn lake(&self) -> &Lake {
@@ -131,6 +158,10 @@ impl Mesh {
     }
 
     fn flow(&self, domain: &Domain, source: &str) -> Result<Flow, Refusal> {
+        self.flow_under(&self.policies.current(), domain, source)
+    }
+
+    fn flow_under(&self, policy: &Policy, domain: &Domain, source: &str) -> Result<Flow, Refusal> {
         let Domain { contract, plugin, .. } = domain;
         let missing = || Refusal::NoSource {
             domain: contract.domain.clone(),
@@ -143,36 +174,59 @@ impl Mesh {
             .and_then(|sources| sources.get(source));
         let directory = place.ok_or_else(missing)?.directory.clone();
         let source = contract.source(source).ok_or_else(missing)?;
-        Ingredients {
+        let flow = Ingredients {
             contract,
             plugin,
-            policy: &self.policy,
+            policy,
             keys: &self.keys,
+            today: today(),
         }
-        .flow(source, directory)
+        .flow(source, directory)?;
+        flow.probe()?;
+        Ok(flow)
     }
 
-    /// The flow as an earlier version of its plugin had it, to complete what that version began.
-    pub(crate) fn flow_of_digest(&self, flow: &Flow, digest: &str) -> Option<Flow> {
-        let domain = self.load(&self.kept(digest)).ok()?;
-        self.flow(&domain, &flow.source.name).ok()
+    /// The same flow under the policy in force now.
+    pub(crate) fn replan(&self, flow: &Flow) -> Result<Flow, Refusal> {
+        let domain = self.domains.get(&flow.domain).ok_or_else(|| Refusal::NoSource {
+            domain: flow.domain.clone(),
+            source_name: flow.source.name.clone(),
+        })?;
+        self.flow(domain, &flow.source.name)
+    }
+
+    fn record_load(&self, path: &Path, loaded: Result<&Domain, &Refusal>) -> Result<(), MeshError> {
+        let record = match loaded {
+            Ok(domain) => Record::new(Kind::Load, path.display().to_string(), Outcome::Done)
+                .with_principal(format!("plugin:{}", domain.contract.domain))
+                .with_detail("version", &domain.contract.version)
+                .with_detail("digest", domain.plugin.digest()),
+            Err(refusal) => {
+                Record::new(Kind::Load, path.display().to_string(), Outcome::Deny).with_detail("why", refusal)
+            }
+        };
+        Ok(self
+            .audit
+            .record(record.with_policy(self.policies.current().digest()))?)
+    }
+
+    /// The flow as it was under an earlier version of its plugin and an earlier policy, to complete what these began.
+    pub(crate) fn flow_as_of(&self, flow: &Flow, plugin: &str, policy: &str) -> Option<Flow> {
+        let policy = self.policies.of_digest(policy)?;
+        let kept;
+        let domain = match self.domains.get(&flow.domain) {
+            Some(domain) if domain.plugin.digest() == plugin => domain,
+            _ => {
+                kept = self.load(&self.kept(plugin)).ok()?;
+                &kept
+            }
+        };
+        self.flow_under(&policy, domain, &flow.source.name).ok()
     }
 
     /// Loads a component, and keeps a copy: a crash may have to be completed by the version that was running.
     fn load(&self, path: &Path) -> Result<Domain, Refusal> {
-        let unreadable = |source| Refusal::Unreadable {
-            path: path.to_owned(),
-            source,
-        };
-        let bytes = std::fs::read(path).map_err(unreadable)?;
-        let yaml = malla_contract::extract(&bytes).map_err(|source| Refusal::Component {
-            path: path.to_owned(),
-            source,
-        })?;
-        let contract = Contract::parse(&yaml).map_err(|source| Refusal::Contract {
-            path: path.to_owned(),
-            source,
-        })?;
+        let (bytes, contract) = read(path)?;
         let id = PluginId::new(&contract.domain, contract.version.to_string());
         let plugin = self.sandbox.load(id, &bytes).map_err(|source| Refusal::Load {
             path: path.to_owned(),
@@ -198,6 +252,41 @@ impl Mesh {
     }
 }
 
+/// The audit log of a mesh.
+///
+/// # Errors
+/// It cannot be written, or its end is damaged.
+pub fn open_audit(config: &Config, keys: &KeyStore) -> Result<AuditLog, MeshError> {
+    Ok(AuditLog::open(
+        &config.audit(),
+        keys.audit_key(),
+        AuditConfig::default(),
+    )?)
+}
+
+/// The contracts of the components in the plugins folder, read without running or compiling them, and what is wrong with
+/// the rest.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn contracts(config: &Config) -> Result<(Vec<Contract>, Vec<Refusal>), MeshError> {
+    let mut contracts = Vec::new();
+    let mut refusals = Vec::new();
+    for path in components(&config.plugins)? {
+        match read(&path) {
+            Ok((_, contract)) => contracts.push(contract),
+            Err(refusal) => refusals.push(refusal),
+        }
+    }
+    Ok((contracts, refusals))
+}
+
+/// Today, in UTC.
+#[must_use]
+pub fn today() -> Date {
+    Date::from_days(day(chrono::Utc::now().timestamp_micros()))
+}
+
 fn keep(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
@@ -205,6 +294,23 @@ fn keep(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let half = path.with_extension("tmp");
     std::fs::write(&half, bytes)?;
     std::fs::rename(half, path)
+}
+
+/// A component's bytes and its contract.
+fn read(path: &Path) -> Result<(Vec<u8>, Contract), Refusal> {
+    let bytes = std::fs::read(path).map_err(|source| Refusal::Unreadable {
+        path: path.to_owned(),
+        source,
+    })?;
+    let yaml = malla_contract::extract(&bytes).map_err(|source| Refusal::Component {
+        path: path.to_owned(),
+        source,
+    })?;
+    let contract = Contract::parse(&yaml).map_err(|source| Refusal::Contract {
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok((bytes, contract))
 }
 
 fn components(folder: &Path) -> Result<Vec<PathBuf>, MeshError> {

@@ -5,14 +5,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
-use malla_contract::{Column, ColumnType, Contract, MaskKind, Product, Source, Step};
+use malla_contract::{Column, ColumnType, Contract, Date, MaskKind, Product, Source, Step};
 use malla_lake::{Layer, TableId, TableSpec};
-use malla_policy::{MaskRule, Policy};
+use malla_policy::{
+    Action, Decision, Inflow, MaskAt, MaskRule, NO_PURPOSE, Policy, Request, Undeclared, pseudonym,
+};
 use malla_privacy::{KeyStore, Masker, Sealer};
 use malla_sandbox::Plugin;
 
-use crate::error::{NoMask, Refusal};
+use crate::error::Refusal;
 use crate::quarantine;
+use crate::screen::Screen;
 
 /// Columns that the host adds to every raw table.
 pub(crate) const SOURCE_PARTITION: &str = "source_partition";
@@ -30,6 +33,11 @@ pub(crate) struct Flow {
     pub(crate) plugin: Plugin,
     pub(crate) plugin_version: String,
     pub(crate) policy_digest: String,
+    /// The rules that let the plugin write each of its tables: object and place.
+    pub(crate) grants: Vec<(String, String)>,
+    pub(crate) screen: Screen,
+    /// Source columns in which nobody declared personal data.
+    pub(crate) screened: Vec<usize>,
     pub(crate) raw: RawPlan,
     pub(crate) quarantine: QuarantinePlan,
     pub(crate) steps: Vec<StepPlan>,
@@ -57,16 +65,23 @@ pub(crate) struct StepPlan {
     /// Source columns that the step sees only as tokens. The k-th of them is the input column after the last
     /// source column plus k.
     pub(crate) tokens: Vec<(usize, Masker)>,
+    /// The step sees values behind masks: what it says may quote them, and is kept from everybody.
+    pub(crate) sees_raw: bool,
     pub(crate) spec: TableSpec,
-    pub(crate) masks: Vec<ColumnMasks>,
+    pub(crate) columns: Vec<ColumnPlan>,
 }
 
-/// How one output column is hidden.
-pub(crate) struct ColumnMasks {
-    pub(crate) declared: Option<Masker>,
-    /// Where a sensitive source column is forwarded into this one: the mask of both, joined. A plugin cannot take a
-    /// value out of its classification by forwarding it into a column that declares none.
-    pub(crate) forwarded: BTreeMap<usize, Result<Masker, NoMask>>,
+/// What may flow into one output column, and how it is hidden.
+pub(crate) struct ColumnPlan {
+    pub(crate) masker: Option<Masker>,
+    /// The rule of the mask, for the audit log.
+    pub(crate) mask: Option<String>,
+    /// Why the step may not compute it: it reads what the column does not declare.
+    pub(crate) computed: Result<(), Undeclared>,
+    /// Source columns that may not be forwarded into it, and why.
+    pub(crate) not_from: BTreeMap<usize, Undeclared>,
+    /// Whether undeclared personal data is looked for in what the step computes.
+    pub(crate) screened: bool,
 }
 
 /// All that a plan is made from.
@@ -75,12 +90,19 @@ pub(crate) struct Ingredients<'a> {
     pub(crate) plugin: &'a Plugin,
     pub(crate) policy: &'a Policy,
     pub(crate) keys: &'a KeyStore,
+    /// What has an expiry date is looked at by it.
+    pub(crate) today: Date,
 }
 
 impl Ingredients<'_> {
     pub(crate) fn flow(&self, source: &Source, directory: PathBuf) -> Result<Flow, Refusal> {
         let domain = &self.contract.domain;
+        let screened = source.table.columns.iter().enumerate();
+        let screened = screened.filter(|(_, column)| Screen::looks_at(column));
         Ok(Flow {
+            grants: self.grants(source)?,
+            screen: Screen::new(self.policy),
+            screened: screened.map(|(index, _)| index).collect(),
             name: format!("{domain}.{}", source.name),
             domain: domain.clone(),
             source: source.clone(),
@@ -101,6 +123,46 @@ impl Ingredients<'_> {
                 .map(|(step, product)| self.step(source, step, product))
                 .collect::<Result<_, _>>()?,
         })
+    }
+
+    /// Nothing is written that no rule lets the plugin write.
+    fn grants(&self, source: &Source) -> Result<Vec<(String, String)>, Refusal> {
+        let domain = &self.contract.domain;
+        let products = self
+            .contract
+            .steps_of(&source.name)
+            .map(|step| format!("{domain}.{}", step.product));
+        let tables = [
+            format!("{domain}_raw.{}", source.name),
+            format!("{domain}_quarantine.{}", source.name),
+        ];
+        let plugin = format!("plugin:{domain}");
+        tables
+            .into_iter()
+            .chain(products)
+            .map(|object| {
+                let decision = self.policy.decide(&Request {
+                    principal: &plugin,
+                    domain,
+                    object: &object,
+                    action: Action::Write,
+                    purpose: purpose(self.contract),
+                });
+                match decision {
+                    Decision::Allow { rule } => Ok((object, rule.id.to_string())),
+                    Decision::Deny { rule } => Err(Refusal::WriteDenied {
+                        domain: domain.clone(),
+                        table: object,
+                        rule: rule.id.to_string(),
+                    }),
+                    Decision::NoRule => Err(Refusal::NoWriteRule {
+                        domain: domain.clone(),
+                        schema: object.split('.').next().unwrap_or_default().to_owned(),
+                        table: object,
+                    }),
+                }
+            })
+            .collect()
     }
 
     fn raw(&self, source: &Source) -> Result<RawPlan, Refusal> {
@@ -165,13 +227,31 @@ impl Ingredients<'_> {
 
     fn step(&self, source: &Source, step: &Step, product: &Product) -> Result<StepPlan, Refusal> {
         let name = format!("{}.{}", self.contract.domain, product.name);
-        let View { reads, tokens } = view(self.contract, source, step, self.keys, Some(self.policy))?;
+        let View {
+            reads,
+            tokens,
+            seen,
+            sees_raw,
+        } = view(self.contract, source, step, self.keys, Some(self.policy))?;
         let schema: SchemaRef = Arc::new(product.table.schema());
         let rules = self.policy.plan(&name, &product.table)?;
-        let columns = product.table.columns.iter();
-        let masks = columns
+        self.policy
+            .check_row_filters(&name, &product.table)
+            .map_err(Refusal::RowFilters)?;
+        let without_statistics = product
+            .table
+            .columns
+            .iter()
+            .zip(&rules)
+            .filter(|(column, rule)| column.needs_mask() || rule.is_some())
+            .map(|(column, _)| column);
+        let without_statistics = names(without_statistics);
+        let columns = product
+            .table
+            .columns
+            .iter()
             .zip(rules)
-            .map(|(column, rule)| self.masks(&name, source, column, rule))
+            .map(|(column, rule)| self.column(&name, source, &seen, column, rule))
             .collect::<Result<_, _>>()?;
         Ok(StepPlan {
             product: name,
@@ -182,6 +262,7 @@ impl Ingredients<'_> {
                 rules: step.rules.clone(),
             },
             tokens,
+            sees_raw,
             spec: TableSpec {
                 id: TableId::new(&self.contract.domain, Layer::Curated, &product.name)?,
                 schema,
@@ -191,51 +272,64 @@ impl Ingredients<'_> {
                     .into_iter()
                     .map(str::to_owned)
                     .collect(),
-                without_statistics: names(product.table.columns.iter().filter(|c| c.needs_mask())),
+                without_statistics,
             },
-            masks,
+            columns,
         })
     }
 
-    fn masks(
+    /// `seen`: the columns that the step reads, as it sees them.
+    fn column(
         &self,
         product: &str,
         source: &Source,
+        seen: &[(String, Column)],
         column: &Column,
         rule: Option<&MaskRule>,
-    ) -> Result<ColumnMasks, Refusal> {
-        let refuse = |source| Refusal::Masker {
-            product: product.to_owned(),
-            column: column.name.clone(),
-            source,
-        };
-        let declared = rule
-            .map(|rule| self.masker(rule, column))
-            .transpose()
-            .map_err(refuse)?;
-        let mut forwarded = BTreeMap::new();
-        for (index, from) in source.table.columns.iter().enumerate() {
-            if !from.needs_mask() || from.ty != column.ty {
-                continue;
-            }
-            let mut joined = column.clone();
-            joined.tags.extend(from.tags.iter().cloned());
-            joined.classification = joined.classification.max(from.classification);
-            // An error only when the plugin does forward this column into that one.
-            let masker = match self.policy.mask(product, &joined) {
-                Ok(Some(rule)) => self
-                    .masker(rule, &joined)
-                    .map_err(|error| NoMask::Unfit(error.to_string())),
-                Ok(None) => continue,
-                Err(missing) => Err(missing.into()),
-            };
-            forwarded.insert(index, masker);
+    ) -> Result<ColumnPlan, Refusal> {
+        if let Some(rule) = rule.filter(|_| column.partition.is_some()) {
+            return Err(Refusal::MaskedPartition {
+                product: product.to_owned(),
+                column: column.name.clone(),
+                line: rule.line,
+            });
         }
-        Ok(ColumnMasks { declared, forwarded })
-    }
-
-    fn masker(&self, rule: &MaskRule, column: &Column) -> Result<Masker, malla_privacy::MaskError> {
-        Masker::for_column(self.keys, rule.mask, column, Some(&rule.join_group))
+        let rule = rule.filter(|rule| rule.at == MaskAt::Write);
+        let masker = rule
+            .map(|rule| Masker::for_column(self.keys, rule.mask, column, Some(&rule.join_group)))
+            .transpose()
+            .map_err(|source| Refusal::Masker {
+                product: product.to_owned(),
+                column: column.name.clone(),
+                source,
+            })?;
+        let name = format!("{product}/{}", column.name);
+        let flows =
+            |inflow: &[Inflow<'_>]| self.policy.effective(&name, column, inflow, self.today).map(drop);
+        let computed: Vec<Inflow<'_>> = seen
+            .iter()
+            .map(|(name, column)| Inflow { name, column })
+            .collect();
+        let mut not_from = BTreeMap::new();
+        for (index, from) in source.table.columns.iter().enumerate() {
+            let name = source_column(self.contract, source, from);
+            let forward = [Inflow {
+                name: &name,
+                column: from,
+            }];
+            if from.ty == column.ty
+                && let Err(undeclared) = flows(&forward)
+            {
+                not_from.insert(index, undeclared);
+            }
+        }
+        Ok(ColumnPlan {
+            masker,
+            mask: rule.map(|rule| format!("{} masks.toml:{}", rule.mask, rule.line)),
+            computed: flows(&computed),
+            not_from,
+            screened: Screen::looks_at(column),
+        })
     }
 }
 
@@ -245,10 +339,14 @@ pub(crate) struct View {
     pub(crate) reads: Vec<usize>,
     /// Source columns whose tokens are appended to the input.
     pub(crate) tokens: Vec<(usize, Masker)>,
+    /// The columns that the step reads, with the classification of what it sees of them, and their full names.
+    pub(crate) seen: Vec<(String, Column)>,
+    /// Some of them are values behind a mask.
+    pub(crate) sees_raw: bool,
 }
 
-/// What the plugin sees: raw values of what anybody may see, tokens of the rest. Grants for raw values are the policy's
-/// to give; without one, no plugin has them.
+/// What the plugin sees: raw values of what anybody may see or policy lets it see, tokens of the rest. It cannot tell how
+/// to get more.
 pub(crate) fn view(
     contract: &Contract,
     source: &Source,
@@ -256,15 +354,26 @@ pub(crate) fn view(
     keys: &KeyStore,
     policy: Option<&Policy>,
 ) -> Result<View, Refusal> {
-    let mut reads = Vec::with_capacity(step.reads.len());
-    let mut tokens = Vec::new();
+    let mut view = View {
+        reads: Vec::with_capacity(step.reads.len()),
+        tokens: Vec::new(),
+        seen: Vec::with_capacity(step.reads.len()),
+        sees_raw: false,
+    };
+    let table = format!("{}_raw.{}", contract.domain, source.name);
     let columns = step
         .reads
         .iter()
         .filter_map(|name| Some((source.table.index_of(name)?, source.table.column(name)?)));
     for (index, column) in columns {
-        if !column.needs_mask() {
-            reads.push(index);
+        let name = source_column(contract, source, column);
+        let raw =
+            || policy.is_some_and(|p| p.plugin_sees(&contract.domain, &table, column, purpose(contract)));
+        let secret = column.needs_mask();
+        if !secret || raw() {
+            view.reads.push(index);
+            view.seen.push((name, column.clone()));
+            view.sees_raw |= secret;
             continue;
         }
         if column.ty != ColumnType::Utf8 {
@@ -295,13 +404,23 @@ pub(crate) fn view(
             column: column.name.clone(),
             source,
         };
-        reads.push(source.table.columns.len() + tokens.len());
-        tokens.push((
+        view.reads.push(source.table.columns.len() + view.tokens.len());
+        view.seen.push((name, pseudonym(column)));
+        view.tokens.push((
             index,
             Masker::for_column(keys, MaskKind::Token, column, group).map_err(refuse)?,
         ));
     }
-    Ok(View { reads, tokens })
+    Ok(view)
+}
+
+fn purpose(contract: &Contract) -> &str {
+    contract.purpose.as_deref().unwrap_or(NO_PURPOSE)
+}
+
+/// `ventas_raw.transacciones/email`.
+fn source_column(contract: &Contract, source: &Source, column: &Column) -> String {
+    format!("{}_raw.{}/{}", contract.domain, source.name, column.name)
 }
 
 /// The column by which raw and quarantine are partitioned beside `fecha`.

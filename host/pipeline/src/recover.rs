@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures::{StreamExt, pin_mut};
+use malla_audit::AuditLog;
 use malla_lake::Table;
 use malla_source::{Decoder, DirectorySource};
 
@@ -20,10 +21,11 @@ struct Offsets {
 /// Completes a tick that a crash cut in two, and returns where each partition goes on (0: at its start).
 pub(crate) async fn recover(
     flow: &Flow,
-    old_flow: impl AsyncFnOnce(&str) -> Option<Flow>,
+    as_of: impl AsyncFnOnce(&str, &str) -> Option<Flow>,
     tables: &Tables,
     source: &DirectorySource,
     partitions: &[String],
+    audit: &AuditLog,
 ) -> Result<BTreeMap<String, i64>, FlowError> {
     let offsets = Offsets::read(flow, tables, partitions).await?;
     offsets.check_order(tables)?;
@@ -35,13 +37,15 @@ pub(crate) async fn recover(
             return Err(offsets.no_plan(partition, table, behind));
         }
         tracing::info!(flow = flow.name, "Completing a commit that was cut off.");
-        let older = if plan.plugin == flow.plugin.digest() {
+        // What was begun is completed as it was begun: under another policy, or by another version of the plugin, other
+        // rows may be in quarantine, and that is committed already.
+        let older = if plan.plugin == flow.plugin.digest() && plan.policy == flow.policy_digest {
             None
         } else {
-            old_flow(&plan.plugin).await
+            as_of(&plan.plugin, &plan.policy).await
         };
         let flow = older.as_ref().unwrap_or(flow);
-        complete(flow, tables, source, &plan, &offsets).await?;
+        complete(flow, tables, source, &plan, &offsets, audit).await?;
     }
     Ok(offsets
         .quarantine
@@ -155,6 +159,7 @@ async fn complete(
     source: &DirectorySource,
     plan: &Plan,
     offsets: &Offsets,
+    audit: &AuditLog,
 ) -> Result<(), FlowError> {
     let mut tick = Tick::default();
     let mut decoder = Decoder::new(&flow.source.table);
@@ -166,6 +171,7 @@ async fn complete(
             tick.push(flow.process(&mut decoder, &lines, range.event_time)?);
         }
     }
+    tick.record(flow, audit)?;
     let behind: Vec<String> = tables
         .followers()
         .zip(&offsets.followers)

@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use malla_audit::{AuditError, Kind, Outcome, Record};
+use malla_policy::Policy;
 use malla_source::{DirectoryConfig, DirectorySource};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::commit::{Tables, Tick};
-use crate::config::CommitConfig;
 use crate::error::{FlowError, MeshError, Refusal};
 use crate::mesh::Mesh;
 use crate::plan::Flow;
+use crate::policies::Reload;
 use crate::progress::Progress;
 use crate::recover::recover;
 use crate::report::ProductReport;
@@ -53,6 +55,7 @@ impl Stop {
 /// How long a flow waits after its first failure before it tries again; doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const LOOK_AT_POLICIES: Duration = Duration::from_millis(250);
 
 impl Mesh {
     /// Processes what the sources hold, until they are drained (`once`) or `stop` is asked for.
@@ -69,11 +72,13 @@ impl Mesh {
             failures: self.refusals().iter().map(Refusal::to_string).collect(),
             ..RunReport::default()
         };
+        let watcher = tokio::spawn(Arc::clone(self).watch_policies());
         let workers = Workers::start(&self.config.batch, stop);
         let mut running = Vec::new();
         for flow in self.flows(options.domain.as_deref())? {
             match flow {
                 Ok(flow) => {
+                    self.record_masks(&flow)?;
                     let runner = Runner {
                         mesh: Arc::clone(self),
                         flow: Arc::new(flow),
@@ -86,6 +91,7 @@ impl Mesh {
                 }
                 Err(refusal) => {
                     tracing::error!(error = %refusal, "A flow cannot run.");
+                    self.record_refusal(&refusal.to_string())?;
                     report.failures.push(refusal.to_string());
                 }
             }
@@ -100,7 +106,72 @@ impl Mesh {
             }
         }
         workers.finish();
+        watcher.abort();
+        self.audit.flush()?;
         Ok(report)
+    }
+
+    /// Takes new policies into force while a run goes on.
+    async fn watch_policies(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(LOOK_AT_POLICIES).await;
+            let mesh = Arc::clone(&self);
+            let Ok(reload) = tokio::task::spawn_blocking(move || mesh.policies.look()).await else {
+                return;
+            };
+            let record = match reload {
+                Reload::Same => continue,
+                Reload::Changed { from, to } => {
+                    tracing::info!(from, to, "A new policy is in force.");
+                    Record::new(Kind::Reload, "policies", Outcome::Done)
+                        .with_policy(to)
+                        .with_detail("from", from)
+                }
+                Reload::NotKept(error) => {
+                    tracing::error!(%error, "The new policy cannot be copied to the state folder: the one before stays in force.");
+                    continue;
+                }
+                Reload::Kept(errors) => {
+                    tracing::error!(%errors, "The new policy is not valid: the one before stays in force.");
+                    Record::new(Kind::Reload, "policies", Outcome::Failed)
+                        .with_policy(self.policy().digest())
+                        .with_detail("why", errors)
+                }
+            };
+            // Whoever writes next is told that the log cannot be written.
+            let _ = self.audit.record(record);
+        }
+    }
+
+    /// Which columns are masked, and by which rules.
+    fn record_masks(&self, flow: &Flow) -> Result<(), AuditError> {
+        for step in &flow.steps {
+            for (plan, field) in step.columns.iter().zip(step.spec.schema.fields()) {
+                if let Some(mask) = &plan.mask {
+                    self.audit.record(
+                        Record::new(
+                            Kind::Mask,
+                            format!("{}/{}", step.product, field.name()),
+                            Outcome::Mask,
+                        )
+                        .with_principal(format!("plugin:{}", flow.domain))
+                        .with_action("write")
+                        .with_rule(mask)
+                        .with_policy(&flow.policy_digest),
+                    )?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn record_refusal(&self, why: &str) -> Result<(), AuditError> {
+        self.audit.record(
+            Record::new(Kind::Deny, "flow", Outcome::Deny)
+                .with_action("write")
+                .with_policy(self.policy().digest())
+                .with_detail("why", why),
+        )
     }
 }
 
@@ -113,13 +184,21 @@ struct Runner {
     stop: Stop,
 }
 
-struct Outcome {
+struct Finished {
     products: Vec<ProductReport>,
     failure: Option<String>,
 }
 
+/// Why an attempt ended well.
+enum Ended {
+    /// The source is drained, or the run is to stop.
+    Done,
+    /// Another policy is in force: what is not committed is made anew under it.
+    NewPolicy,
+}
+
 impl Runner {
-    async fn run(self) -> Outcome {
+    async fn run(mut self) -> Finished {
         let mut products: Vec<ProductReport> = self
             .flow
             .steps
@@ -133,7 +212,11 @@ impl Runner {
         let mut pause = FIRST_PAUSE;
         let failure = loop {
             let error = match self.attempt(&mut products, started).await {
-                Ok(()) => break None,
+                Ok(Ended::Done) => break None,
+                Ok(Ended::NewPolicy) => match self.replan() {
+                    Ok(()) => continue,
+                    Err(error) => error,
+                },
                 Err(error) => error,
             };
             tracing::error!(flow = self.flow.name, %error, "A flow stopped.");
@@ -143,7 +226,24 @@ impl Runner {
             self.wait(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         };
-        Outcome { products, failure }
+        Finished { products, failure }
+    }
+
+    /// Plans the flow under the policy in force.
+    fn replan(&mut self) -> Result<(), FlowError> {
+        let refused = |error: String| FlowError::Policy(error);
+        let flow = self
+            .mesh
+            .replan(&self.flow)
+            .map_err(|error| refused(error.to_string()))?;
+        self.mesh.record_masks(&flow)?;
+        tracing::info!(
+            flow = flow.name,
+            policy = flow.policy_digest,
+            "Goes on under the new policy."
+        );
+        self.flow = Arc::new(flow);
+        Ok(())
     }
 
     async fn wait(&self, pause: Duration) {
@@ -154,7 +254,11 @@ impl Runner {
     }
 
     /// Opens the tables, goes on where they say, and runs until drained, stopped or failed.
-    async fn attempt(&self, products: &mut [ProductReport], started: Instant) -> Result<(), FlowError> {
+    async fn attempt(&self, products: &mut [ProductReport], started: Instant) -> Result<Ended, FlowError> {
+        let policy = self.mesh.policies.watch();
+        if policy.borrow().digest() != self.flow.policy_digest {
+            return Ok(Ended::NewPolicy);
+        }
         let tables = Tables::open(&self.mesh.lake, &self.flow).await?;
         let source = Arc::new(DirectorySource::open(DirectoryConfig::new(
             &self.flow.directory,
@@ -166,8 +270,8 @@ impl Runner {
                 .join(&self.flow.source.name),
         ))?);
         let partitions = source.partitions()?;
-        let older = async |digest: &str| self.mesh.flow_of_digest(&self.flow, digest);
-        let positions = recover(&self.flow, older, &tables, &source, &partitions).await?;
+        let older = async |plugin: &str, policy: &str| self.mesh.flow_as_of(&self.flow, plugin, policy);
+        let positions = recover(&self.flow, older, &tables, &source, &partitions, &self.mesh.audit).await?;
         // Two batches wait for each that is worked on: enough to keep the workers busy, and a bound on memory.
         let (sender, receiver) = mpsc::channel(self.queue.workers() * 2);
         let reading = self
@@ -183,7 +287,8 @@ impl Runner {
         let committer = Committer {
             flow: &self.flow,
             tables: &tables,
-            config: &self.mesh.config.commit,
+            mesh: &self.mesh,
+            policy,
             progress: &self.progress,
             products,
             started,
@@ -219,8 +324,11 @@ impl Runner {
                 if new.is_empty() {
                     return Ok(());
                 }
-                let older = async |digest: &str| self.mesh.flow_of_digest(&self.flow, digest);
-                for (partition, position) in recover(&self.flow, older, tables, source, &new).await? {
+                let older =
+                    async |plugin: &str, policy: &str| self.mesh.flow_as_of(&self.flow, plugin, policy);
+                for (partition, position) in
+                    recover(&self.flow, older, tables, source, &new, &self.mesh.audit).await?
+                {
                     reading.add(partition, position)?;
                 }
                 Ok::<(), FlowError>(())
@@ -236,26 +344,37 @@ impl Runner {
 struct Committer<'a> {
     flow: &'a Flow,
     tables: &'a Tables,
-    config: &'a CommitConfig,
+    mesh: &'a Mesh,
+    policy: watch::Receiver<Policy>,
     progress: &'a Progress,
     products: &'a mut [ProductReport],
     started: Instant,
 }
 
 impl Committer<'_> {
-    async fn run(mut self, mut batches: mpsc::Receiver<Message>) -> Result<(), FlowError> {
+    async fn run(mut self, mut batches: mpsc::Receiver<Message>) -> Result<Ended, FlowError> {
         let mut tick = Tick::default();
         let mut due = None;
         loop {
-            let message = match due {
-                Some(due) => tokio::time::timeout_at(due, batches.recv()).await,
-                None => Ok(batches.recv().await),
+            let next = async {
+                match due {
+                    Some(due) => tokio::time::timeout_at(due, batches.recv()).await,
+                    None => Ok(batches.recv().await),
+                }
+            };
+            let message = tokio::select! {
+                biased;
+                // Nothing that was masked by the policy before is committed after it.
+                Ok(()) = self.policy.changed() => return Ok(Ended::NewPolicy),
+                message = next => message,
             };
             match message {
                 Ok(Some(Message::Batch(batch))) => {
-                    due.get_or_insert_with(|| tokio::time::Instant::now() + self.config.interval());
+                    due.get_or_insert_with(|| {
+                        tokio::time::Instant::now() + self.mesh.config.commit.interval()
+                    });
                     tick.push(*batch);
-                    if tick.lines < self.config.rows {
+                    if tick.lines < self.mesh.config.commit.rows {
                         continue;
                     }
                 }
@@ -263,7 +382,7 @@ impl Committer<'_> {
                     self.commit(std::mem::take(&mut tick)).await?;
                     return Err(error);
                 }
-                Ok(None) => return self.commit(tick).await,
+                Ok(None) => return self.commit(tick).await.map(|()| Ended::Done),
                 Err(_elapsed) => {}
             }
             self.commit(std::mem::take(&mut tick)).await?;
@@ -278,6 +397,7 @@ impl Committer<'_> {
         let begun = Instant::now();
         let lines = tick.lines;
         let counts = std::mem::take(&mut tick.counts);
+        tick.record(self.flow, &self.mesh.audit)?;
         let committed = tick.commit(self.flow, self.tables).await?;
         for (product, commit) in self.products.iter_mut().zip(&committed) {
             product.files += commit.files as u64;

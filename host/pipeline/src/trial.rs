@@ -92,7 +92,7 @@ impl Trial<'_> {
         lines: &Lines,
     ) -> Result<TrialReport, TrialError> {
         let decoded = Decoder::new(&source.table).decode(lines)?;
-        let View { reads, tokens } = plan::view(self.contract, source, step, self.keys, None)?;
+        let View { reads, tokens, .. } = plan::view(self.contract, source, step, self.keys, None)?;
         let input =
             view(&decoded.batch, &tokens).map_err(|(column, source)| TrialError::Mask { column, source })?;
         let sandbox_step = malla_sandbox::Step {

@@ -159,8 +159,9 @@ fn show(report: &RunReport, config: &Path) {
             "  {malla} query --config {config} \"SELECT stage, rule, count(*) AS lines FROM ventas_quarantine.transacciones GROUP BY stage, rule ORDER BY lines DESC\""
         );
         println!(
-            "  {malla} query --config {config} \"SELECT email, tarjeta, monto FROM ventas.transacciones LIMIT 5\""
+            "  {malla} query --config {config} --as user:luis \"SELECT email, tarjeta, region, monto FROM ventas.transacciones LIMIT 5\""
         );
+        println!("  {malla} policy explain --config {config} --as user:luis --on ventas.transacciones");
     }
 }
 

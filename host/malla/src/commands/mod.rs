@@ -1,9 +1,12 @@
 //! One file a command.
 
+mod audit;
 mod demo;
 mod doctor;
 mod init;
+mod keys;
 mod plugin;
+mod policy;
 mod query;
 mod run;
 mod simulate;
@@ -24,6 +27,9 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::Run(arguments) => run::run(&arguments),
         Command::Simulate(arguments) => simulate::simulate(&arguments),
         Command::Query(arguments) => query::query(&arguments),
+        Command::Policy(command) => policy::policy(&command),
+        Command::Audit(command) => audit::audit(&command),
+        Command::Keys(command) => keys::keys(&command),
         Command::Plugin(command) => plugin::plugin(command),
     }
 }

@@ -2,14 +2,18 @@
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Result;
 use malla_lake::{Lake, WriterConfig};
-use malla_pipeline::Config;
-use malla_query::{Limits, Query};
+use malla_pipeline::{Config, contracts, open_audit, today};
+use malla_policy::Policy;
+use malla_privacy::KeyStore;
+use malla_query::{Asker, Governance, Limits, Query};
 
 use crate::cli;
 use crate::commands::runtime;
+use crate::terminal;
 
 pub(crate) fn query(arguments: &cli::Query) -> Result<ExitCode> {
     let config = Config::load(&arguments.config.config)?;
@@ -18,7 +22,22 @@ pub(crate) fn query(arguments: &cli::Query) -> Result<ExitCode> {
         rows: arguments.limit,
         ..Limits::default()
     };
-    let result = runtime()?.block_on(Query::open(lake).run(&arguments.sql, &limits))?;
+    let keys = Arc::new(KeyStore::load(&config.keys)?);
+    // What has no valid contract is not read; `malla doctor` says why.
+    let (contracts, _) = contracts(&config)?;
+    let governance = Governance {
+        policy: Policy::load(&config.policies)?,
+        audit: Arc::new(open_audit(&config, &keys)?),
+        keys,
+        contracts: contracts.into(),
+        today: today(),
+    };
+    let asker = Asker {
+        principal: arguments.principal.clone().unwrap_or_else(terminal::user),
+        purpose: arguments.purpose.clone(),
+    };
+    let query = Query::open(lake, governance);
+    let result = runtime()?.block_on(query.run(&asker, &arguments.sql, &limits))?;
     let format = match arguments.format {
         cli::Format::Table => malla_query::Format::Table,
         cli::Format::Json => malla_query::Format::Json,
