@@ -164,6 +164,12 @@ impl TableProvider for GovernedTable {
             .stored
             .scan(session, Some(&read), &hints, limit.filter(|_| exact))
             .await?;
+        // The planner does this to leaves that it can see into.
+        let partitions = session.config().target_partitions();
+        let input = match input.repartitioned(partitions, session.config_options())? {
+            Some(several) => several,
+            None => input,
+        };
         let input_schema = input.schema();
         let rows = conjunction(self.filters.iter().cloned())
             .map(|rows| {
