@@ -39,7 +39,7 @@ const PERSONAL: [&str; 5] = [
 type Value = fn(u32) -> String;
 
 fn detect(criterion: &mut Criterion) {
-    let columns: [(&str, Value); 9] = [
+    let columns: [(&str, Value); 12] = [
         ("comment", comment),
         ("name", |row| pick(&NAMES, row).to_owned()),
         ("city", |row| pick(&CITIES, row).to_owned()),
@@ -48,6 +48,15 @@ fn detect(criterion: &mut Criterion) {
         ("uuid", uuid),
         ("number-16", |row| {
             format!("{:016}", 4_000_000_000_000_000 + u64::from(row) * 7919)
+        }),
+        ("date", |row| {
+            format!("2026-{:02}-{:02}", 1 + row % 12, 1 + row % 28)
+        }),
+        ("amount", |row| {
+            format!("{}.{:02}", row * 7919 % 20_000, row % 100)
+        }),
+        ("address", |row| {
+            format!("10.{}.{}.{}", row % 13, row % 256, row % 251)
         }),
         ("timestamp", |row| {
             format!(

@@ -3,7 +3,7 @@
 use arrow_array::StringArray;
 
 /// Eight bytes at once, each with the same value.
-const fn each(byte: u8) -> u64 {
+pub(super) const fn each(byte: u8) -> u64 {
     u64::from_le_bytes([byte; 8])
 }
 
@@ -115,6 +115,62 @@ pub(super) fn is_uuid(text: &[u8]) -> bool {
             == HYPHENS.len() as u8
 }
 
+/// Lengths of `2026-11-25` and `T10:35:07`.
+const DATE: usize = 10;
+const TIME: usize = 9;
+
+/// Whether a text is a date or a point in time as RFC 3339 writes it, with a zone or without.
+pub(super) fn is_time(text: &[u8]) -> bool {
+    let Some((date, rest)) = text.split_first_chunk::<DATE>() else {
+        return false;
+    };
+    let [_, _, _, _, b'-', _, _, b'-', _, _] = date else {
+        return false;
+    };
+    if count_digits(date) != 8 {
+        return false;
+    }
+    let Some((time, rest)) = rest.split_first_chunk::<TIME>() else {
+        return rest.is_empty();
+    };
+    let [b'T' | b't' | b' ', _, _, b':', _, _, b':', _, _] = time else {
+        return false;
+    };
+    count_digits(time) == 6 && is_zone(without_fraction(rest))
+}
+
+/// Without a way out between, so that it is a few vectors wide.
+fn count_digits(text: &[u8]) -> u8 {
+    text.iter().map(|byte| u8::from(byte.is_ascii_digit())).sum()
+}
+
+/// What is behind a fraction of a second. Ten digits or more are none.
+fn without_fraction(rest: &[u8]) -> &[u8] {
+    let Some((b'.', fraction)) = rest.split_first() else {
+        return rest;
+    };
+    let digits = fraction
+        .iter()
+        .take(10)
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
+    match fraction.split_at_checked(digits) {
+        Some((_, zone)) if (1..10).contains(&digits) => zone,
+        _ => rest,
+    }
+}
+
+fn is_zone(rest: &[u8]) -> bool {
+    match rest {
+        [] | [b'Z' | b'z'] => true,
+        [b'+' | b'-', a, b, b':', c, d] | [b'+' | b'-', a, b, c, d] => {
+            [a, b, c, d].iter().all(|byte| byte.is_ascii_digit())
+        }
+        [b'+' | b'-', a, b] => a.is_ascii_digit() && b.is_ascii_digit(),
+        _ => false,
+    }
+}
+
 /// Whether what is at a place is part of a UUID: its groups can look like a number's.
 pub(super) fn in_uuid(value: &[u8], place: usize) -> bool {
     let part = |byte: &&u8| byte.is_ascii_hexdigit() || **byte == b'-';
@@ -193,6 +249,40 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_time_is_known_by_its_form() {
+        for zone in [
+            "",
+            "Z",
+            "z",
+            "+02",
+            "-0600",
+            "+05:30",
+            ".5",
+            ".123456789Z",
+            ".250-06:00",
+        ] {
+            assert!(is_time(format!("2026-11-25T10:35:07{zone}").as_bytes()), "{zone}");
+        }
+        assert!(is_time(b"2026-11-25"));
+        assert!(is_time(b"2026-11-25 10:35:07"));
+        for other in [
+            "2026-11-25T",
+            "2026-11-25T10:35",
+            "2026-11-2",
+            "2026-11-255",
+            "20261125",
+            "2026-11-25T10:35:07.",
+            "2026-11-25T10:35:07.1234567890",
+            "2026-11-25T10:35:07+52 55",
+            "2026-11-25T10:35:07-12345",
+            "2026-11-25T10:35:0x",
+            "x026-11-25",
+        ] {
+            assert!(!is_time(other.as_bytes()), "{other}");
+        }
+    }
 
     #[test]
     fn a_uuid_is_known_by_its_groups() {

@@ -20,7 +20,7 @@ use arrow_buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use malla_contract::PersonalKind;
 
 use crate::MaskError;
-use bytes::{Rows, back, is_uuid, next_digit, run_end, word_end};
+use bytes::{Rows, back, is_time, is_uuid, next_digit, run_end, word_end};
 
 /// Where a personal value is. Never says which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -163,6 +163,9 @@ fn addresses(texts: &StringArray, found: &mut Vec<Finding>) {
     }
 }
 
+/// A NIE, a DNI, or a telephone number with its `+`.
+const SHORTEST_NUMBER: usize = 9;
+
 fn numbers(texts: &StringArray, found: &mut Vec<Finding>) {
     let mut rows = Rows::new(texts);
     let column = rows.column();
@@ -172,8 +175,8 @@ fn numbers(texts: &StringArray, found: &mut Vec<Finding>) {
             return;
         };
         let value = column.get(at.start..at.end).unwrap_or_default();
-        // The commonest of all ids; no number stands in one.
-        if is_uuid(value) {
+        // Most columns of digits are of what is short, an id or a time. No personal number stands in one.
+        if value.len() < SHORTEST_NUMBER || is_uuid(value) || is_time(value) {
             from = at.end;
             continue;
         }
@@ -193,6 +196,10 @@ fn numbers(texts: &StringArray, found: &mut Vec<Finding>) {
 /// The personal number whose first run of digits is `start..end`.
 fn number(value: &[u8], start: usize, end: usize) -> Option<(PersonalKind, Range<usize>)> {
     let before = back(value, start, 1);
+    if before == b'.' && back(value, start, 2).is_ascii_digit() {
+        // Decimals, or a part of an address, where nothing begins.
+        return None;
+    }
     let national = |range| (PersonalKind::NationalId, range);
     if before.is_ascii_alphabetic() {
         if let Some(range) = iban::at(value, start, end) {

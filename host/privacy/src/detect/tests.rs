@@ -362,7 +362,12 @@ fn hostile() -> impl Strategy<Value = String> {
         1 => personal().prop_map(|(_, value)| value),
         1 => select(vec!["ES", "DE", "4111", "@", ".mx", "-", "+52", "xn--", "12345678-1234-4111-4111-111111111111", "Ñ"]).prop_map(str::to_owned),
     ];
-    proptest::collection::vec(piece, 0..14).prop_map(|pieces| pieces.concat())
+    let time = "[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,16})?([+-][0-9]{2}:?[0-9]{2}|Z)?)?";
+    prop_oneof![
+        8 => proptest::collection::vec(piece, 0..14).prop_map(|pieces| pieces.concat()),
+        1 => (time, select(vec!["", " ", "7", "+"])).prop_map(|(time, after)| time + after),
+        1 => "[XYZ+]?[0-9]{6,8}[A-Z]?",
+    ]
 }
 
 proptest! {
