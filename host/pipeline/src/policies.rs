@@ -147,7 +147,9 @@ fn keep(folder: &Path, digest: &str, files: &PolicyFiles) -> std::io::Result<()>
 
 #[cfg(test)]
 mod tests {
-    use malla_policy::{GROUPS_FILE, TEMPLATE};
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+    use malla_policy::{Action, GLOBAL_FILE, GROUPS_FILE, Request, TEMPLATE};
 
     use super::*;
 
@@ -221,14 +223,14 @@ mod tests {
         let dir = folder();
         let policies = Policies::load(dir.path(), dir.path().join(".kept")).unwrap();
         let first = policies.current().digest().to_owned();
-        let done = std::sync::atomic::AtomicBool::new(false);
+        let done = AtomicBool::new(false);
         let digests = std::thread::scope(|threads| {
             let (policies, done) = (&policies, &done);
             let readers: Vec<_> = (0..2)
                 .map(|_| {
                     threads.spawn(move || {
                         let mut seen = std::collections::BTreeSet::new();
-                        while !done.load(std::sync::atomic::Ordering::Acquire) {
+                        while !done.load(Ordering::Acquire) {
                             let policy = policies.current();
                             // Both lines come at once, or neither.
                             let both = ["user:uno", "user:dos"]
@@ -245,7 +247,7 @@ mod tests {
                 "g, user:uno, role:analista, *\ng, user:dos, role:analista, *",
             );
             while !matches!(policies.look(), Reload::Changed { .. }) {}
-            done.store(true, std::sync::atomic::Ordering::Release);
+            done.store(true, Ordering::Release);
             readers
                 .into_iter()
                 .flat_map(|reader| reader.join().unwrap())
@@ -253,5 +255,96 @@ mod tests {
         });
         let known = [first, policies.current().digest().to_owned()];
         assert!(digests.iter().all(|digest| known.contains(digest)));
+    }
+
+    #[test]
+    fn a_hundred_thousand_rules_change_while_they_are_asked() {
+        const RULES: usize = 100_000;
+        const CHANGES: usize = 4;
+        let dir = folder();
+        let global = dir.path().join(GLOBAL_FILE);
+        let template = std::fs::read_to_string(&global).unwrap();
+        let fixed: String = (0..RULES)
+            .map(|n| {
+                format!(
+                    "p, user:u{n}, ventas, ventas.t{}, read, p{}, allow\n",
+                    n % 997,
+                    n % 7
+                )
+            })
+            .collect();
+        // What a version allows, no other does.
+        let write = |version: usize| {
+            let text = format!(
+                "{template}p, user:turno, ventas, ventas.a{version}, read, *, allow\n{fixed}\
+                 p, user:turno, ventas, ventas.z{version}, read, *, allow\n"
+            );
+            std::fs::write(&global, text).unwrap();
+        };
+        write(0);
+        let policies = Policies::load(dir.path(), dir.path().join(".kept")).unwrap();
+        let in_force = AtomicUsize::new(0);
+        let ask = |policy: &Policy, principal: &str, object: &str, purpose: &str| {
+            let request = Request {
+                principal,
+                domain: "ventas",
+                object,
+                action: Action::Read,
+                purpose,
+            };
+            policy.decide(&request).is_allowed()
+        };
+        std::thread::scope(|threads| {
+            let (policies, in_force) = (&policies, &in_force);
+            let askers: Vec<_> = (0..2)
+                .map(|asker| {
+                    threads.spawn(move || {
+                        let (mut newest, mut asked) = (0, 0);
+                        while newest < CHANGES {
+                            let at_least = in_force.load(Ordering::Acquire);
+                            let policy = policies.current();
+                            let [first, last] = ["a", "z"].map(|name| {
+                                (0..=CHANGES)
+                                    .filter(|version| {
+                                        ask(
+                                            &policy,
+                                            "user:turno",
+                                            &format!("ventas.{name}{version}"),
+                                            "informes",
+                                        )
+                                    })
+                                    .collect::<Vec<_>>()
+                            });
+                            assert_eq!(first, last, "half a policy");
+                            let [version] = first[..] else {
+                                panic!("a policy of several versions: {first:?}");
+                            };
+                            assert!(
+                                version >= at_least.max(newest),
+                                "a policy that is no longer in force"
+                            );
+                            let n = (asked * 7919 + asker) % RULES;
+                            let (user, table, purpose) = (
+                                format!("user:u{n}"),
+                                format!("ventas.t{}", n % 997),
+                                format!("p{}", n % 7),
+                            );
+                            assert!(ask(&policy, &user, &table, &purpose));
+                            assert!(!ask(&policy, &user, &table, "otro"));
+                            (newest, asked) = (version, asked + 1);
+                        }
+                        asked
+                    })
+                })
+                .collect();
+            for version in 1..=CHANGES {
+                write(version);
+                while !matches!(policies.look(), Reload::Changed { .. }) {}
+                in_force.store(version, Ordering::Release);
+            }
+            for asker in askers {
+                assert!(asker.join().unwrap() > 1000);
+            }
+        });
     }
 }

@@ -116,8 +116,15 @@ fn load(criterion: &mut Criterion) {
     group.sample_size(10);
     for rules in [1_000, 100_000] {
         let files = files(rules);
-        group.bench_function(BenchmarkId::new("parse", rules), |bencher| {
-            bencher.iter(|| Policy::parse(&files).is_ok());
+        let dir = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
+        for (name, text) in files.texts() {
+            let path = dir.path().join(name);
+            let written = std::fs::create_dir_all(path.parent().unwrap_or(dir.path()))
+                .and_then(|()| std::fs::write(&path, text));
+            written.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        }
+        group.bench_function(BenchmarkId::new("folder", rules), |bencher| {
+            bencher.iter(|| Policy::load(dir.path()).is_ok());
         });
         let policy = Policy::parse(&files).unwrap_or_else(|errors| panic!("{errors}"));
         group.bench_function(BenchmarkId::new("check", rules), |bencher| {
