@@ -13,6 +13,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "malla",
         &[
+            "malla-serve",
             "malla-pipeline",
             "malla-query",
             "malla-lake",
@@ -26,6 +27,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "malla-contract",
         ],
     ),
+    ("malla-serve", &["malla-pipeline"]),
     (
         "malla-pipeline",
         &[
@@ -69,6 +71,7 @@ const ONLY: &[(&str, &[&str])] = &[
     ("aes-gcm", &["malla-privacy"]),
     ("ed25519-dalek", &["malla-audit"]),
     ("saphyr", &["malla-contract"]),
+    ("axum", &["malla-serve"]),
     ("clap", &["malla"]),
     ("indicatif", &["malla"]),
 ];

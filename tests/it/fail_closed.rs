@@ -116,3 +116,16 @@ fn wrong_usage_is_exit_2() {
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("malla init"));
 }
+
+#[test]
+fn an_admin_port_that_is_taken() {
+    let mesh = Mesh::ventas();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    mesh.add("malla.toml", &format!("[admin]\nlisten = \"{address}\""));
+    let said = refused(&mesh);
+    assert!(
+        said.contains(&format!("cannot listen on `{address}`")) && said.contains("[admin]"),
+        "{said}"
+    );
+}

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Mesh, Running, sale_with, wait_until};
+use crate::support::{Mesh, Running, metrics, sale_with, wait_until};
 
 const PHONE: &str = "+52 55 1234 5678";
 
@@ -70,6 +70,7 @@ fn once(mesh: &Mesh, written: u64) {
 #[test]
 fn an_edit_takes_effect_without_a_restart_and_without_a_lost_or_doubled_event() {
     let mesh = mesh();
+    let admin = mesh.admin();
     let mut writer = Writer {
         mesh: &mesh,
         written: 0,
@@ -77,6 +78,17 @@ fn an_edit_takes_effect_without_a_restart_and_without_a_lost_or_doubled_event() 
     writer.write(20);
     let running = Running::start(&mesh);
     writer.wait();
+    let reloads = |changed, failed, in_force| {
+        let told = metrics(admin);
+        for line in [
+            format!("malla_policy_reloads_total{{outcome=\"changed\"}} {changed}"),
+            format!("malla_policy_reloads_total{{outcome=\"failed\"}} {failed}"),
+            format!("malla_policy_last_reload_successful {in_force}"),
+        ] {
+            assert!(told.lines().any(|told| told == line), "no `{line}` in\n{told}");
+        }
+    };
+    reloads(0, 0, 1);
     let blocked = "ventas_quarantine.transacciones WHERE stage = 'blocked'";
     let shown = format!("ventas.transacciones WHERE canal = '{PHONE}'");
     assert_eq!(mesh.count(blocked), 0);
@@ -111,6 +123,7 @@ fn an_edit_takes_effect_without_a_restart_and_without_a_lost_or_doubled_event() 
         line.contains("masks.toml:") && line.contains("`blok`") && line.contains("block"),
         "{line}"
     );
+    reloads(1, 1, 0);
     // Nobody reads under a broken policy: a query is decided by the files as they are.
     let unread = mesh
         .ask("user:ana", "informes", "SELECT 1 FROM ventas.transacciones")
@@ -128,6 +141,14 @@ fn an_edit_takes_effect_without_a_restart_and_without_a_lost_or_doubled_event() 
     writer.wait();
     assert_eq!(mesh.count(&shown), 20);
     assert_eq!(mesh.count(blocked), after + 20);
+    reloads(2, 1, 1);
+    let told = metrics(admin);
+    let lines = format!(
+        "malla_source_lines_total{{domain=\"ventas\",source=\"transacciones\"}} {}",
+        writer.written
+    );
+    assert!(told.lines().any(|line| line == lines), "{told}");
+    assert!(!told.contains(PHONE));
     running.stop();
     once(&mesh, writer.written);
 

@@ -1,6 +1,8 @@
 //! A mesh in a temporary folder, and the binary to run on it.
 
 use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -180,6 +182,13 @@ impl Mesh {
         std::fs::rename(half, path).unwrap();
     }
 
+    /// Gives the mesh an admin port that was free a moment ago.
+    pub(crate) fn admin(&self) -> SocketAddr {
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        self.add("malla.toml", &format!("[admin]\nlisten = \"{address}\""));
+        address
+    }
+
     /// Adds lines to the end of a file of the mesh.
     pub(crate) fn add(&self, file: &str, lines: &str) {
         let path = self.path().join(file);
@@ -272,6 +281,18 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// What a host tells at `/metrics`.
+pub(crate) fn metrics(admin: SocketAddr) -> String {
+    let mut connection = TcpStream::connect(admin).unwrap();
+    connection
+        .write_all(b"GET /metrics HTTP/1.1\r\nHost: malla\r\nConnection: close\r\n\r\n")
+        .unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    answer
 }
 
 pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {

@@ -22,7 +22,7 @@ use arrow_select::filter::filter_record_batch;
 use criterion::{Criterion, criterion_group, criterion_main};
 use malla_contract::{Contract, Table as Shape};
 use malla_lake::{Advance, Commit, Lake, Layer, TableId, TableSpec, WriterConfig};
-use malla_pipeline::{Config, Mesh, Progress, RunOptions, Stop, template};
+use malla_pipeline::{Config, Mesh, RunOptions, Stop, template};
 use malla_privacy::KeyStore;
 use malla_simulate::Simulator;
 use malla_source::{BatchLimit, Decoder, DirectoryConfig, DirectorySource, Lines, Mode};
@@ -91,9 +91,7 @@ fn malla(root: &Path, runtime: &Runtime) -> Duration {
         ..RunOptions::default()
     };
     let started = Instant::now();
-    let report = runtime
-        .block_on(mesh.run(&options, &Arc::new(Progress::default()), &Stop::default()))
-        .unwrap();
+    let report = runtime.block_on(mesh.run(&options, &Stop::default())).unwrap();
     let elapsed = started.elapsed();
     assert!(report.failures.is_empty(), "{:?}", report.failures);
     assert_eq!(report.products[0].read, EVENTS);

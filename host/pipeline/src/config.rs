@@ -1,6 +1,7 @@
 //! `malla.toml`: where a mesh keeps its things, and its limits.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -34,6 +35,17 @@ pub struct Config {
     /// What a batch may cost.
     #[serde(default)]
     pub limits: LimitsConfig,
+    /// Where a running host tells of itself.
+    #[serde(default)]
+    pub admin: AdminConfig,
+}
+
+/// Where a running host tells of itself.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AdminConfig {
+    /// Address and port of `/metrics`. Absent: none.
+    pub listen: Option<SocketAddr>,
 }
 
 /// Where a source's events come from.
@@ -219,6 +231,9 @@ seconds = 5.0                 # .. or when they have waited this long
 # memory_mib = 256
 # wall_clock_seconds = 10.0
 # fuel, output_mib, output_rows, log_lines, log_kib, compile_seconds
+
+# [admin]
+# listen = "127.0.0.1:9464"   # /metrics, for Prometheus; no log-in, so for those who run the host alone
 
 # Where each source of a contract comes from: a folder whose sub-folders are partitions of JSON Lines files.
 # [sources.<domain>.<source>]

@@ -38,6 +38,8 @@ pub enum MeshError {
     Sandbox(#[from] SandboxError),
     #[error(transparent)]
     Lake(#[from] LakeError),
+    #[error("cannot count what is done: {0}")]
+    Metrics(#[from] prometheus::Error),
     #[error("cannot read the plugins in `{}`: {source}; create the folder, or change `plugins` in malla.toml", path.display())]
     Plugins { path: PathBuf, source: std::io::Error },
     #[error("no plugin (*.wasm) in `{}`: copy one there, as made by `malla plugin build`", path.display())]

@@ -14,6 +14,7 @@ use malla_sandbox::{CacheConfig, Limits, Plugin, PluginId, Sandbox, SandboxConfi
 
 use crate::config::{Config, LimitsConfig};
 use crate::error::{MeshError, Refusal};
+use crate::metrics::Metrics;
 use crate::plan::{Flow, Ingredients};
 use crate::policies::Policies;
 use crate::quarantine::day;
@@ -24,6 +25,7 @@ pub struct Mesh {
     pub(crate) lake: Lake,
     pub(crate) policies: Policies,
     pub(crate) audit: Arc<AuditLog>,
+    pub(crate) metrics: Metrics,
     sandbox: Sandbox,
     keys: Arc<KeyStore>,
     domains: BTreeMap<String, Domain>,
@@ -57,6 +59,7 @@ impl Mesh {
             lake,
             policies,
             audit,
+            metrics: Metrics::new()?,
             sandbox,
             keys,
             domains: BTreeMap::new(),
@@ -109,6 +112,12 @@ impl Mesh {
     /// The contracts of the plugins that were loaded, by domain.
     pub fn contracts(&self) -> impl Iterator<Item = &Contract> {
         self.domains.values().map(|domain| &domain.contract)
+    }
+
+    /// What the mesh counts while it runs.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// The policy in force.

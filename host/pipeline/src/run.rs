@@ -14,7 +14,6 @@ use crate::error::{FlowError, MeshError, Refusal};
 use crate::mesh::Mesh;
 use crate::plan::Flow;
 use crate::policies::Reload;
-use crate::progress::Progress;
 use crate::recover::recover;
 use crate::report::ProductReport;
 use crate::workers::{Message, Workers};
@@ -62,12 +61,7 @@ impl Mesh {
     ///
     /// # Errors
     /// There is nothing that could run. A flow that cannot run or fails is named in the report and holds up no other.
-    pub async fn run(
-        self: &Arc<Self>,
-        options: &RunOptions,
-        progress: &Arc<Progress>,
-        stop: &Stop,
-    ) -> Result<RunReport, MeshError> {
+    pub async fn run(self: &Arc<Self>, options: &RunOptions, stop: &Stop) -> Result<RunReport, MeshError> {
         let mut report = RunReport {
             failures: self.refusals().iter().map(Refusal::to_string).collect(),
             ..RunReport::default()
@@ -84,7 +78,6 @@ impl Mesh {
                         flow: Arc::new(flow),
                         queue: workers.queue(),
                         once: options.once,
-                        progress: Arc::clone(progress),
                         stop: stop.clone(),
                     };
                     running.push(tokio::spawn(runner.run()));
@@ -122,16 +115,19 @@ impl Mesh {
             let record = match reload {
                 Reload::Same => continue,
                 Reload::Changed { from, to } => {
+                    self.metrics.policy_changed();
                     tracing::info!(from, to, "A new policy is in force.");
                     Record::new(Kind::Reload, "policies", Outcome::Done)
                         .with_policy(to)
                         .with_detail("from", from)
                 }
                 Reload::NotKept(error) => {
+                    self.metrics.policy_kept();
                     tracing::error!(%error, "The new policy cannot be copied to the state folder: the one before stays in force.");
                     continue;
                 }
                 Reload::Kept(errors) => {
+                    self.metrics.policy_kept();
                     tracing::error!(%errors, "The new policy is not valid: the one before stays in force.");
                     Record::new(Kind::Reload, "policies", Outcome::Failed)
                         .with_policy(self.policy().digest())
@@ -180,7 +176,6 @@ struct Runner {
     flow: Arc<Flow>,
     queue: crate::workers::Queue,
     once: bool,
-    progress: Arc<Progress>,
     stop: Stop,
 }
 
@@ -219,6 +214,7 @@ impl Runner {
                 },
                 Err(error) => error,
             };
+            self.mesh.metrics.flow_failed(&self.flow);
             tracing::error!(flow = self.flow.name, %error, "A flow stopped.");
             if self.once || self.stop.is_asked() {
                 break Some(format!("{}: {error}", self.flow.name));
@@ -289,7 +285,6 @@ impl Runner {
             tables: &tables,
             mesh: &self.mesh,
             policy,
-            progress: &self.progress,
             products,
             started,
         };
@@ -346,7 +341,6 @@ struct Committer<'a> {
     tables: &'a Tables,
     mesh: &'a Mesh,
     policy: watch::Receiver<Policy>,
-    progress: &'a Progress,
     products: &'a mut [ProductReport],
     started: Instant,
 }
@@ -410,7 +404,9 @@ impl Committer<'_> {
                 product.add(count);
             }
         }
-        self.progress.committed(lines as u64);
+        self.mesh
+            .metrics
+            .committed(self.flow, lines as u64, &counts, begun.elapsed());
         tracing::info!(flow = self.flow.name, lines, elapsed = ?begun.elapsed(), "Committed.");
         Ok(())
     }

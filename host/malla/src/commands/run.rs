@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use malla_pipeline::{Config, Mesh, Progress, RunOptions, RunReport, Stop};
+use malla_pipeline::{Config, Mesh, RunOptions, RunReport, Stop};
+use malla_serve::Admin;
 
 use crate::cli;
 use crate::commands::runtime;
@@ -30,24 +31,29 @@ pub(crate) fn run(arguments: &cli::Run) -> Result<ExitCode> {
 
 /// Runs a mesh until it is drained or the user asks to stop. `total`: lines expected, for the progress bar.
 pub(crate) fn process(config: &Path, options: &RunOptions, total: Option<u64>) -> Result<RunReport> {
-    let mesh = Arc::new(Mesh::open(Config::load(config)?)?);
-    let progress = Arc::new(Progress::default());
+    let config = Config::load(config)?;
+    let listen = config.admin.listen;
+    let mesh = Arc::new(Mesh::open(config)?);
     let stop = Stop::default();
     let bar = terminal::progress(total);
     let report = runtime()?.block_on(async {
+        if let Some(listen) = listen {
+            let admin = Admin::bind(listen).await?;
+            tokio::spawn(admin.serve(Arc::clone(&mesh)));
+        }
         tokio::spawn(stop_on_signal(stop.clone()));
         let showing = tokio::spawn({
-            let (bar, progress) = (bar.clone(), Arc::clone(&progress));
+            let (bar, mesh) = (bar.clone(), Arc::clone(&mesh));
             async move {
                 loop {
-                    bar.set_position(progress.lines());
+                    bar.set_position(mesh.metrics().lines());
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             }
         });
-        let report = mesh.run(options, &progress, &stop).await;
+        let report = mesh.run(options, &stop).await;
         showing.abort();
-        report
+        anyhow::Ok(report?)
     })?;
     bar.finish_and_clear();
     Ok(report)

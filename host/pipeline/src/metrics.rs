@@ -1,0 +1,173 @@
+//! Numbers of a running host, for Prometheus: base units, labels of few values, never an id or a value of the data.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use prometheus::process_collector::ProcessCollector;
+use prometheus::{
+    Error, Gauge, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+};
+
+use crate::plan::Flow;
+use crate::report::Counts;
+
+/// Buckets of a commit's seconds: a folder's takes milliseconds, an object store's seconds.
+const COMMIT_SECONDS: [f64; 10] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+const CHANGED: &str = "changed";
+const FAILED: &str = "failed";
+
+/// What a host counts from its start on.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    committed: AtomicU64,
+    lines: IntCounterVec,
+    rows: IntCounterVec,
+    masked: IntCounterVec,
+    fuel: IntCounterVec,
+    commit_seconds: HistogramVec,
+    flow_failures: IntCounterVec,
+    reloads: IntCounterVec,
+    reload_successful: IntGauge,
+    reload_timestamp: Gauge,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Result<Self, Error> {
+        let counter = |name, help, labels: &[&str]| IntCounterVec::new(Opts::new(name, help), labels);
+        let product = ["domain", "product"];
+        let source = ["domain", "source"];
+        let metrics = Self {
+            registry: Registry::new(),
+            committed: AtomicU64::new(0),
+            lines: counter(
+                "malla_source_lines_total",
+                "Lines of a source that are accounted for in committed tables.",
+                &source,
+            )?,
+            rows: counter(
+                "malla_rows_total",
+                "Rows of committed batches by what became of them: kept, rejected, quarantined, filtered.",
+                &["domain", "product", "outcome"],
+            )?,
+            masked: counter(
+                "malla_masked_values_total",
+                "Values that a mask replaced before they were written.",
+                &product,
+            )?,
+            fuel: counter(
+                "malla_fuel_total",
+                "Fuel that the steps of a product used in the sandbox.",
+                &product,
+            )?,
+            commit_seconds: HistogramVec::new(
+                HistogramOpts::new(
+                    "malla_commit_seconds",
+                    "Time to record and commit a tick to all tables of a source.",
+                )
+                .buckets(COMMIT_SECONDS.to_vec()),
+                &source,
+            )?,
+            flow_failures: counter(
+                "malla_flow_failures_total",
+                "Times that the flow of a source stopped with an error.",
+                &source,
+            )?,
+            reloads: counter(
+                "malla_policy_reloads_total",
+                "Changes of the policy files by outcome: changed, or failed, after which the policy before stays in force.",
+                &["outcome"],
+            )?,
+            reload_successful: IntGauge::new(
+                "malla_policy_last_reload_successful",
+                "1 if the policy in force is that of the files, 0 if the files are not valid.",
+            )?,
+            reload_timestamp: Gauge::new(
+                "malla_policy_last_reload_success_timestamp_seconds",
+                "When the policy in force was taken into force.",
+            )?,
+        };
+        let registry = &metrics.registry;
+        registry.register(Box::new(metrics.lines.clone()))?;
+        registry.register(Box::new(metrics.rows.clone()))?;
+        registry.register(Box::new(metrics.masked.clone()))?;
+        registry.register(Box::new(metrics.fuel.clone()))?;
+        registry.register(Box::new(metrics.commit_seconds.clone()))?;
+        registry.register(Box::new(metrics.flow_failures.clone()))?;
+        registry.register(Box::new(metrics.reloads.clone()))?;
+        registry.register(Box::new(metrics.reload_successful.clone()))?;
+        registry.register(Box::new(metrics.reload_timestamp.clone()))?;
+        registry.register(Box::new(ProcessCollector::for_self()))?;
+        // A rate needs a zero to begin at.
+        for outcome in [CHANGED, FAILED] {
+            metrics.reloads.with_label_values(&[outcome]);
+        }
+        metrics.in_force();
+        Ok(metrics)
+    }
+
+    /// Source lines that are in the lake.
+    #[must_use]
+    pub fn lines(&self) -> u64 {
+        self.committed.load(Ordering::Relaxed)
+    }
+
+    /// A tick is in the lake: its lines, and what became of them in each step.
+    pub(crate) fn committed(&self, flow: &Flow, lines: u64, counts: &[Counts], took: Duration) {
+        let source = [flow.domain.as_str(), flow.source.name.as_str()];
+        self.committed.fetch_add(lines, Ordering::Relaxed);
+        self.lines.with_label_values(&source).inc_by(lines);
+        self.commit_seconds
+            .with_label_values(&source)
+            .observe(took.as_secs_f64());
+        for batch in counts.chunks(flow.steps.len().max(1)) {
+            for (step, counts) in flow.steps.iter().zip(batch) {
+                let product = [flow.domain.as_str(), step.spec.id.name()];
+                for (outcome, rows) in [
+                    ("kept", counts.kept),
+                    ("rejected", counts.rejected),
+                    ("quarantined", counts.quarantined),
+                    ("filtered", counts.filtered),
+                ] {
+                    let [domain, product] = product;
+                    self.rows
+                        .with_label_values(&[domain, product, outcome])
+                        .inc_by(rows);
+                }
+                self.masked.with_label_values(&product).inc_by(counts.masked);
+                self.fuel.with_label_values(&product).inc_by(counts.fuel);
+            }
+        }
+    }
+
+    pub(crate) fn flow_failed(&self, flow: &Flow) {
+        self.flow_failures
+            .with_label_values(&[flow.domain.as_str(), flow.source.name.as_str()])
+            .inc();
+    }
+
+    pub(crate) fn policy_changed(&self) {
+        self.reloads.with_label_values(&[CHANGED]).inc();
+        self.in_force();
+    }
+
+    pub(crate) fn policy_kept(&self) {
+        self.reloads.with_label_values(&[FAILED]).inc();
+        self.reload_successful.set(0);
+    }
+
+    fn in_force(&self) {
+        self.reload_successful.set(1);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.reload_timestamp.set(now.as_secs_f64());
+    }
+
+    /// All of them, in Prometheus' text format.
+    ///
+    /// # Errors
+    /// They cannot be encoded.
+    pub fn text(&self) -> Result<String, Error> {
+        TextEncoder::new().encode_to_string(&self.registry.gather())
+    }
+}
