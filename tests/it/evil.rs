@@ -1,6 +1,6 @@
 //! A plugin that traps or lies loses its own batches, and no other's.
 
-use crate::support::{Mesh, evil, sale};
+use crate::support::{Mesh, evil, sale, text};
 
 /// The hostile guest behind a contract: the step's name is the payload.
 fn contract(payload: &str) -> String {
@@ -29,11 +29,10 @@ customProperties:
     )
 }
 
-#[test]
-fn a_failing_plugin_loses_its_own_batches_to_quarantine_and_no_other() {
-    let payload = "crash_panic";
+/// A mesh with the hostile guest, the right to write its tables, and 100 events for it.
+fn mesh(contract: &str) -> Mesh {
     let mesh = Mesh::ventas();
-    let component = malla_contract::embed(&std::fs::read(evil()).unwrap(), &contract(payload)).unwrap();
+    let component = malla_contract::embed(&std::fs::read(evil()).unwrap(), contract).unwrap();
     std::fs::write(mesh.path().join("plugins/malo.wasm"), component).unwrap();
     let may = "p, plugin:malo, malo, malo.*, write, *, allow\n\
                p, plugin:malo, malo, malo_raw.*, write, *, allow\n\
@@ -45,6 +44,13 @@ fn a_failing_plugin_loses_its_own_batches_to_quarantine_and_no_other() {
         .map(|n| format!("{{\"id\":\"e-{n}\",\"n\":{n}}}\n"))
         .collect();
     std::fs::write(source.join("0/a.jsonl"), events).unwrap();
+    mesh
+}
+
+#[test]
+fn a_failing_plugin_loses_its_own_batches_to_quarantine_and_no_other() {
+    let payload = "crash_panic";
+    let mesh = mesh(&contract(payload));
     mesh.append("0", "a.jsonl", format!("{}\n", sale("t-1")).as_bytes());
 
     let report = mesh.run_once();
@@ -61,4 +67,46 @@ fn a_failing_plugin_loses_its_own_batches_to_quarantine_and_no_other() {
         message.contains("malo") && message.contains("1.0.0") && message.contains(payload),
         "{message}"
     );
+}
+
+/// A number has no token: a step sees one that needs a mask by a rule, or not at all. What it then says in a log, an
+/// error or a panic may quote it.
+#[test]
+fn what_a_step_says_that_sees_hidden_values_is_withheld() {
+    for (payload, says) in [
+        ("crash_panic", "is odd"),
+        ("echo_refuse", "not for me"),
+        ("echo_say", "rows: 100"),
+    ] {
+        let plain = "{ name: n, logicalType: integer }";
+        let hidden = "{ name: n, logicalType: integer, classification: restricted }";
+        let run = |mesh: &Mesh| {
+            let config = mesh.config();
+            text(&mesh.output(&["run", "--once", "--config", config.to_str().unwrap()]))
+        };
+        let open = mesh(&contract(payload));
+        let said = run(&open);
+        let reasons = "SELECT DISTINCT message FROM malo_quarantine.eventos";
+        let told = |mesh: &Mesh| serde_json::to_string(&mesh.query(reasons)).unwrap();
+        assert!(said.contains(says) || told(&open).contains(says), "{said}");
+
+        let closed = mesh(&contract(payload).replace(plain, hidden));
+        let said = run(&closed);
+        assert!(
+            said.contains("reads `n`") && said.contains("restricted"),
+            "{said}"
+        );
+        closed.add(
+            "policies/domains/malo.csv",
+            "p, plugin:malo, malo, malo_raw.eventos/n, read, *, allow\n\
+             p, plugin:malo, malo, malo_raw.eventos/n, read-raw, *, allow",
+        );
+        let said = run(&closed);
+        assert!(!said.contains(says), "{said}");
+        assert!(!told(&closed).contains(says), "{}", told(&closed));
+        assert!(said.contains("withheld"), "{said}");
+        if payload != "echo_say" {
+            assert!(told(&closed).contains("withheld"), "{}", told(&closed));
+        }
+    }
 }

@@ -1,8 +1,10 @@
 //! Who sees what of a table, by `malla query`.
 
-use serde_json::json;
+use std::collections::BTreeSet;
 
-use crate::support::{Mesh, sale, sale_with, text};
+use serde_json::{Value, json};
+
+use crate::support::{Mesh, files, sale, sale_with, text};
 
 const CARD: &str = "4111111111111111";
 
@@ -189,4 +191,33 @@ fn nothing_but_reading_is_possible() {
         mesh.ask("user:admin", "operacion", &sql).unwrap_err();
     }
     assert_eq!(mesh.count("ventas.transacciones"), 3);
+}
+
+/// What the log of a table tells of the values in its files outlives the rows: it tells of no personal column.
+#[test]
+fn no_statistic_tells_of_a_personal_column() {
+    let mesh = mesh();
+    mesh.put("{\"email\": \"no event");
+    mesh.run_once();
+    let mut told = BTreeSet::new();
+    for file in files(&mesh.path().join("lake")) {
+        if file.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        for line in std::fs::read_to_string(file).unwrap().lines() {
+            let action: Value = serde_json::from_str(line).unwrap();
+            let Some(stats) = action["add"]["stats"].as_str() else {
+                continue;
+            };
+            let stats: Value = serde_json::from_str(stats).unwrap();
+            for bounds in ["minValues", "maxValues"] {
+                let columns = stats[bounds].as_object().into_iter().flatten();
+                told.extend(columns.map(|(column, _)| column.clone()));
+            }
+        }
+    }
+    assert!(told.contains("monto") && told.contains("rule"), "{told:?}");
+    for column in ["email", "tarjeta", "line", "message"] {
+        assert!(!told.contains(column), "{column}: {told:?}");
+    }
 }

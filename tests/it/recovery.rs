@@ -1,6 +1,8 @@
 //! A tick whose commits were cut apart is completed with the same batches.
 
-use crate::support::{Mesh, files, sale};
+use serde_json::json;
+
+use crate::support::{Mesh, files, sale, sale_with};
 
 /// Takes the newest commit of a table back, as if the process had died before it.
 fn undo_last_commit(mesh: &Mesh, table: &str) {
@@ -46,6 +48,24 @@ fn each_way_of_cutting_a_tick_is_repaired() {
             .clone();
         assert_eq!(ids, mesh.count("ventas.transacciones"), "{cut:?}");
     }
+}
+
+/// What was begun under one policy is completed under it: by the next one, the line would be in quarantine, and that is
+/// committed already.
+#[test]
+fn a_tick_is_completed_under_the_policy_that_it_was_begun_under() {
+    let mesh = Mesh::ventas();
+    mesh.put(&sale_with("t-1", &[("canal", json!("web, +52 55 8765 4321"))]));
+    mesh.run_once();
+    undo_last_commit(&mesh, "curated/transacciones");
+    mesh.edit("policies/masks.toml", "action = \"mask\"", "action = \"block\"");
+    mesh.put(&sale_with("t-2", &[("canal", json!("web, +52 55 8765 4321"))]));
+    mesh.run_once();
+    let rows = mesh.query("SELECT transaccion_id, canal FROM ventas.transacciones");
+    assert_eq!(rows.len(), 1, "{rows:?}");
+    assert_eq!(rows[0]["transaccion_id"], "t-1");
+    assert!(!rows[0]["canal"].as_str().unwrap().contains("8765"), "{rows:?}");
+    assert_eq!(accounted(&mesh), 2);
 }
 
 #[test]

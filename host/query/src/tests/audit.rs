@@ -4,7 +4,8 @@ use std::path::Path;
 
 use malla_audit::verify;
 
-use super::world::world;
+use super::world::{RULES, world};
+use crate::testing::Rules;
 
 /// The bodies of the records, a line each.
 fn log(dir: &Path) -> String {
@@ -81,18 +82,37 @@ async fn every_decision_is_recorded() {
     verify(&mesh.dir.path().join("audit"), &key, None).unwrap();
 }
 
+/// A table that lacks a mask is refused to everybody, and that is recorded like any refusal.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_for_want_of_a_mask_is_recorded() {
+    let mut mesh = world().await;
+    let masks = "[[mask]]\nclassification = \"confidential\"\nmask = \"mask-alphanum\"\n";
+    mesh.governance.policy = Rules { masks, ..RULES }.policy();
+    mesh.error("user:ana", "SELECT id FROM ventas.transacciones")
+        .await;
+    let text = log(mesh.dir.path());
+    let denied = text.lines().filter(|line| line.contains("\"deny\""));
+    let denied: Vec<&str> = denied.collect();
+    assert_eq!(denied.len(), 1, "{text}");
+    assert!(
+        denied[0].contains("ventas.transacciones") && denied[0].contains("user:ana"),
+        "{text}"
+    );
+}
+
 /// The log's folder is gone: nothing is read, and the error says why.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_record_nothing_is_read() {
-    let mesh = world().await;
-    let audit = mesh.dir.path().join("audit");
-    std::fs::remove_dir_all(&audit).unwrap();
-    std::fs::write(&audit, "no folder").unwrap();
     for sql in [
         "SELECT id FROM ventas.transacciones",
         "SELECT count(*) FROM ventas.transacciones",
         "SELECT * FROM ventas.nada",
     ] {
+        // A log that failed once says so for ever: each question is the first.
+        let mesh = world().await;
+        let audit = mesh.dir.path().join("audit");
+        std::fs::remove_dir_all(&audit).unwrap();
+        std::fs::write(&audit, "no folder").unwrap();
         let error = mesh.error("user:ana", sql).await;
         assert!(
             error.starts_with("nothing is read without a record of it: "),

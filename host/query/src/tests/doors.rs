@@ -252,3 +252,87 @@ async fn columns_that_no_contract_knows_are_not_shown() {
         assert!(error.starts_with("No field named secreto"), "{error}");
     }
 }
+
+/// An answer is for who asked, under the rules of that moment: nothing is left of an earlier one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_right_that_is_taken_back_is_gone() {
+    let mut mesh = world().await;
+    let sql = "SELECT tarjeta FROM ventas.transacciones WHERE id = 1";
+    assert_eq!(mesh.rows("user:sol", sql).await, "4111-1111-1111-1234");
+    assert_eq!(mesh.rows("user:ana", sql).await, "xxxx-xxxx-xxxx-1234");
+    let mut groups = RULES.groups.replace("g, user:sol, role:tarjetas, *\n", "");
+    let mut rules = |groups: &str| {
+        mesh.governance.policy = Rules { groups, ..RULES }.policy();
+        mesh.query()
+    };
+    let without_cards = rules(&groups);
+    groups = groups.replace("g, user:sol, role:lector, *\n", "");
+    let without_tables = rules(&groups);
+    let shown = without_cards
+        .run(&asker("user:sol"), sql, &Limits::default())
+        .await;
+    let shown = crate::testing::shown(crate::Format::Csv, &shown.unwrap());
+    assert_eq!(shown, "tarjeta\nxxxx-xxxx-xxxx-1234\n");
+    let denied = without_tables
+        .run(&asker("user:sol"), sql, &Limits::default())
+        .await;
+    assert!(denied.unwrap_err().to_string().contains("may not read"));
+}
+
+/// A table has one version to read, the newest. What was taken out of it is in no other.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_older_version_is_in_reach() {
+    let mesh = world().await;
+    super::world::curated(&mesh, &sales(), 4..8).await;
+    for table in [
+        "ventas.transacciones FOR SYSTEM_TIME AS OF '2020-01-01'",
+        "ventas.transacciones FOR VERSION AS OF 1",
+        "ventas.transacciones VERSION AS OF 1",
+        "ventas.transacciones TIMESTAMP AS OF '2020-01-01'",
+        "ventas.transacciones AT (VERSION => 1)",
+        "ventas.transacciones BEFORE (VERSION => 2)",
+        "ventas.transacciones@v1",
+        "ventas.\"transacciones@v1\"",
+        "ventas.\"transacciones/_delta_log\"",
+        "table_changes('ventas.transacciones', 0)",
+        "ventas.transacciones('1')",
+    ] {
+        let error = mesh
+            .ask("user:admin", &format!("SELECT count(*) FROM {table}"))
+            .await;
+        assert!(error.is_err(), "{table}");
+    }
+    let newest = "SELECT count(*) FROM ventas.transacciones";
+    assert_eq!(mesh.rows("user:admin", newest).await, "8");
+}
+
+/// A column that is stored as what its mask cannot hide is shown to nobody.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_hidden_is_a_refusal() {
+    let mesh = Mesh::new(&[&contract()], &RULES);
+    let columns: Vec<(&str, arrow_array::ArrayRef, bool)> = vec![
+        ("id", Arc::new(arrow_array::Int64Array::from(vec![1])), false),
+        (
+            "nacimiento",
+            Arc::new(arrow_array::BooleanArray::from(vec![true])),
+            true,
+        ),
+        (
+            "fecha",
+            Arc::new(arrow_array::Date32Array::from(vec![20_778])),
+            false,
+        ),
+    ];
+    mesh.write(Layer::Curated, "transacciones", columns, 0..1).await;
+    let error = mesh
+        .error("user:ana", "SELECT nacimiento FROM ventas.transacciones")
+        .await;
+    assert_eq!(
+        error,
+        "the query failed: a column could not be opened or hidden as policy demands"
+    );
+    assert_eq!(
+        mesh.rows("user:ana", "SELECT id FROM ventas.transacciones").await,
+        "1"
+    );
+}

@@ -136,6 +136,13 @@ async fn grouping_ordering_joining_and_counting_see_the_mask() {
             "xxxx-xxxx-xxxx-1234,2,0,0.0,0.0",
             "4111-1111-1111-1234,3,82,41.0,41.0",
         ),
+        // What the files' statistics could answer.
+        ("SELECT max(edad) FROM ventas.transacciones", "0", "46"),
+        (
+            "SELECT min(nacimiento), max(nacimiento) FROM ventas.transacciones",
+            "1980-01-01,1990-05-01",
+            "1980-01-11,1990-05-02",
+        ),
         (
             "SELECT lag(nivel) OVER (ORDER BY id) FROM ventas.transacciones ORDER BY id",
             "\"\"\nxxx-nn\nxxxxx-nn\n\"\"",
