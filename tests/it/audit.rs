@@ -126,3 +126,30 @@ fn nothing_is_read_or_written_without_a_record() {
     std::fs::write(&log, &whole).unwrap();
     assert_eq!(mesh.run_once()["products"][0]["kept"], 1);
 }
+
+#[test]
+fn a_rotation_of_keys_is_recorded() {
+    let mesh = mesh();
+    let config = mesh.config();
+    mesh.ok(&[
+        "keys",
+        "rotate",
+        "--until",
+        "2999-12-31",
+        "--config",
+        config.to_str().unwrap(),
+    ]);
+    let rotations: Vec<_> = mesh
+        .audit()
+        .into_iter()
+        .filter(|record| record["kind"] == "rotate")
+        .map(|record| (record["outcome"].clone(), record["object"].clone()))
+        .collect();
+    assert_eq!(
+        rotations,
+        [
+            ("allow".into(), "keys/token".into()),
+            ("done".into(), "keys/token".into())
+        ]
+    );
+}

@@ -118,6 +118,39 @@ fn wrong_usage_is_exit_2() {
 }
 
 #[test]
+fn a_principal_key_or_day_that_is_none_is_wrong_usage() {
+    let mesh = Mesh::ventas();
+    let config = mesh.config();
+    for (command, said) in [
+        (&["query", "--as", "ana", "SELECT 1"][..], "write user:NAME"),
+        (&["query", "--as", "user:", "SELECT 1"], "write user:NAME"),
+        (&["query", "--purpose", "*", "SELECT 1"], "write a word"),
+        (
+            &[
+                "policy",
+                "explain",
+                "--as",
+                "User:ana",
+                "--on",
+                "ventas.transacciones",
+            ],
+            "write user:NAME",
+        ),
+        (&["audit", "verify", "--key", "00"], "64 hex digits"),
+        (
+            &["audit", "verify", "--anchor", "foo"],
+            "last line of an earlier verify",
+        ),
+        (&["keys", "rotate", "--until", "tomorrow"], "YYYY-MM-DD"),
+    ] {
+        let output = mesh.output(&[command, &["--config", config.to_str().unwrap()]].concat());
+        assert_eq!(output.status.code(), Some(2), "{command:?}");
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(told.contains(said), "{command:?}: {told}");
+    }
+}
+
+#[test]
 fn an_admin_port_that_is_taken() {
     let mesh = Mesh::ventas();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -185,3 +185,43 @@ fn a_right_that_is_taken_stops_a_flow_and_given_back_lets_it_go_on() {
     running.stop();
     once(&mesh, writer.written);
 }
+
+/// A mask that cannot hide its column would stop the flow and every reader: the rules before it stay.
+#[test]
+fn a_policy_that_does_not_fit_the_mesh_changes_nothing() {
+    let mesh = mesh();
+    let mut writer = Writer {
+        mesh: &mesh,
+        written: 0,
+    };
+    writer.write(20);
+    let running = Running::start(&mesh);
+    writer.wait();
+    mesh.edit(
+        "policies/masks.toml",
+        "mask = \"token\"",
+        "mask = \"truncate-to-year\"",
+    );
+    wait_until("it says so", || {
+        running.said().contains("The new policy is not valid")
+    });
+    let said = running.said();
+    let line = said
+        .lines()
+        .find(|line| line.contains("The new policy is not valid"))
+        .unwrap();
+    assert!(
+        line.contains("masks.toml:18") && line.contains("cannot hide column `email`"),
+        "{line}"
+    );
+    writer.write(20);
+    wait_until("the flow goes on", || committed(&running) == writer.written);
+    assert!(!running.said().contains("A flow stopped."));
+    mesh.edit(
+        "policies/masks.toml",
+        "mask = \"truncate-to-year\"",
+        "mask = \"token\"",
+    );
+    running.stop();
+    once(&mesh, writer.written);
+}

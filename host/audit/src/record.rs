@@ -29,6 +29,8 @@ pub enum Kind {
     Reload,
     /// A subject's data was erased.
     Erase,
+    /// A generation of keys began.
+    Rotate,
 }
 
 impl Kind {
@@ -44,6 +46,7 @@ impl Kind {
             Self::Deny => "deny",
             Self::Reload => "reload",
             Self::Erase => "erase",
+            Self::Rotate => "rotate",
         }
     }
 }

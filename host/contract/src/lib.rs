@@ -22,6 +22,7 @@ mod errors;
 mod model;
 mod names;
 mod parse;
+mod stored;
 mod vocabulary;
 mod yaml;
 

@@ -123,6 +123,9 @@ pub struct Column {
     pub classification: Classification,
     /// `pii:email`, `pii:card`, `pii:name`, `pii:phone`, `pii:address`, `subject`, or the domain's own.
     pub tags: BTreeSet<String>,
+    /// Tags of values that may stand inside of its own, as in a line that was not decoded. Who may not see those may not
+    /// see it; who may see them may not therefore see it. Empty for every column of a contract.
+    pub holds: BTreeSet<String>,
     /// For people.
     pub description: Option<String>,
 }

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use malla_audit::{Anchor, PublicKey};
+use malla_contract::Date;
 
 /// Run domain teams' data transformations as sandboxed Wasm plugins between sources and a Delta lakehouse.
 ///
@@ -114,10 +116,10 @@ pub(crate) struct Query {
     #[command(flatten)]
     pub(crate) config: Config,
     /// Who asks: `user:ana`, `service:reportes`, ..; whoever is logged in when left out
-    #[arg(long = "as", value_name = "PRINCIPAL")]
+    #[arg(long = "as", value_name = "PRINCIPAL", value_parser = principal)]
     pub(crate) principal: Option<String>,
-    /// What for: a word that policies know
-    #[arg(long, value_name = "P", default_value = "consulta")]
+    /// What for: any word; rules may be for one
+    #[arg(long, value_name = "P", default_value = "consulta", value_parser = purpose)]
     pub(crate) purpose: String,
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
@@ -173,10 +175,10 @@ pub(crate) struct Explain {
     #[command(flatten)]
     pub(crate) config: Config,
     /// Who
-    #[arg(long = "as", value_name = "PRINCIPAL")]
+    #[arg(long = "as", value_name = "PRINCIPAL", value_parser = principal)]
     pub(crate) principal: String,
-    /// What for
-    #[arg(long, value_name = "P", default_value = "consulta")]
+    /// What for: any word; rules may be for one
+    #[arg(long, value_name = "P", default_value = "consulta", value_parser = purpose)]
     pub(crate) purpose: String,
     /// What: TABLE or TABLE.COLUMN
     #[arg(long, value_name = "TABLE[.COLUMN]")]
@@ -207,11 +209,11 @@ pub(crate) struct Verify {
     #[command(flatten)]
     pub(crate) config: Config,
     /// The public key to trust, instead of the one beside the log
-    #[arg(long, value_name = "HEX")]
-    pub(crate) key: Option<String>,
+    #[arg(long, value_name = "HEX", value_parser = public_key)]
+    pub(crate) key: Option<PublicKey>,
     /// What an earlier verify ended with
-    #[arg(long, value_name = "SEQ:HASH")]
-    pub(crate) anchor: Option<String>,
+    #[arg(long, value_name = "SEQ:HASH", value_parser = anchor)]
+    pub(crate) anchor: Option<Anchor>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -229,7 +231,7 @@ pub(crate) struct Rotate {
     pub(crate) config: Config,
     /// The last day on which tokens of the generation before are read
     #[arg(long, value_name = "YYYY-MM-DD")]
-    pub(crate) until: String,
+    pub(crate) until: Date,
 }
 
 #[derive(Debug, Args)]
@@ -249,6 +251,31 @@ pub(crate) struct PluginDir {
 pub(crate) struct Inspect {
     /// A component
     pub(crate) file: PathBuf,
+}
+
+fn principal(text: &str) -> Result<String, String> {
+    if malla_policy::is_principal(text) {
+        return Ok(text.to_owned());
+    }
+    Err("write user:NAME, service:NAME, plugin:DOMAIN or role:NAME".to_owned())
+}
+
+fn purpose(text: &str) -> Result<String, String> {
+    if malla_policy::is_plain(text) {
+        return Ok(text.to_owned());
+    }
+    Err("write a word, without `*` or control characters".to_owned())
+}
+
+fn public_key(text: &str) -> Result<PublicKey, String> {
+    PublicKey::from_hex(text)
+        .ok_or_else(|| "it is no public key: write the 64 hex digits of audit.pub".to_owned())
+}
+
+fn anchor(text: &str) -> Result<Anchor, String> {
+    text.parse().map_err(|_| {
+        "it is no anchor: write the last line of an earlier verify, from the number on".to_owned()
+    })
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use malla_policy::{Policy, PolicyErrors, PolicyFiles};
+use malla_policy::{Finding, Policy, PolicyFiles};
 use tokio::sync::watch;
 
 use crate::error::MeshError;
@@ -23,8 +23,8 @@ pub(crate) enum Reload {
         /// Its own.
         to: String,
     },
-    /// The files are not valid: the policy before stays in force.
-    Kept(PolicyErrors),
+    /// The files are not valid, or do not fit the mesh, and why: the policy before stays in force.
+    Kept(String),
     /// The new policy cannot be copied for a restart: the one before stays in force.
     NotKept(std::io::Error),
 }
@@ -85,8 +85,9 @@ impl Policies {
         self.current.subscribe()
     }
 
-    /// Looks at the folder. Blocks for as long as reading and compiling takes.
-    pub(crate) fn look(&self) -> Reload {
+    /// Looks at the folder. Blocks for as long as reading and compiling takes. `misfits` tells of a valid policy what keeps
+    /// the mesh from running under it.
+    pub(crate) fn look(&self, misfits: impl Fn(&Policy) -> Vec<Finding>) -> Reload {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let files = PolicyFiles::read(seen.parsed.dir());
         if files == seen.parsed {
@@ -98,7 +99,12 @@ impl Policies {
             return Reload::Same;
         }
         seen.settling = None;
-        let policy = Policy::parse(&files);
+        let policy = Policy::parse(&files)
+            .map_err(|errors| errors.to_string())
+            .and_then(|policy| match misfits(&policy) {
+                misfits if misfits.is_empty() => Ok(policy),
+                misfits => Err(lines(files.dir(), &misfits)),
+            });
         if let Ok(policy) = &policy
             && let Err(error) = keep(&self.kept, policy.digest(), &files)
         {
@@ -119,6 +125,11 @@ impl Policies {
             Err(errors) => Reload::Kept(errors),
         }
     }
+}
+
+fn lines(dir: &Path, misfits: &[Finding]) -> String {
+    let lines = misfits.iter().map(|misfit| format!("{}/{misfit}", dir.display()));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn name(digest: &str) -> String {
@@ -163,6 +174,10 @@ mod tests {
         dir
     }
 
+    fn look(policies: &Policies) -> Reload {
+        policies.look(|_| Vec::new())
+    }
+
     fn add(dir: &Path, line: &str) {
         let path = dir.join(GROUPS_FILE);
         let text = std::fs::read_to_string(&path).unwrap();
@@ -175,13 +190,13 @@ mod tests {
         let policies = Policies::load(dir.path(), dir.path().join(".kept")).unwrap();
         let mut told = policies.watch();
         let first = policies.current();
-        assert!(matches!(policies.look(), Reload::Same));
+        assert!(matches!(look(&policies), Reload::Same));
         add(dir.path(), "g, user:nueva, role:analista, *");
-        assert!(matches!(policies.look(), Reload::Same));
+        assert!(matches!(look(&policies), Reload::Same));
         add(dir.path(), "g, user:otra, role:analista, *");
-        assert!(matches!(policies.look(), Reload::Same));
+        assert!(matches!(look(&policies), Reload::Same));
         assert!(!told.has_changed().unwrap());
-        let Reload::Changed { from, to } = policies.look() else {
+        let Reload::Changed { from, to } = look(&policies) else {
             panic!("the files stayed the same for two looks");
         };
         assert_eq!(from, first.digest());
@@ -190,7 +205,7 @@ mod tests {
         let before = policies.of_digest(first.digest()).unwrap();
         assert!(!before.is("user:otra", "ventas", "role:analista"));
         assert!(policies.of_digest("../../etc").is_none());
-        assert!(matches!(policies.look(), Reload::Same));
+        assert!(matches!(look(&policies), Reload::Same));
     }
 
     #[test]
@@ -199,12 +214,36 @@ mod tests {
         let policies = Policies::load(dir.path(), dir.path().join(".kept")).unwrap();
         let before = policies.current();
         add(dir.path(), "g, nobody, role:analista");
-        assert!(matches!(policies.look(), Reload::Same));
-        let Reload::Kept(errors) = policies.look() else {
+        assert!(matches!(look(&policies), Reload::Same));
+        let Reload::Kept(errors) = look(&policies) else {
             panic!("the files are not valid");
         };
-        assert!(errors.to_string().contains("groups.csv:"), "{errors}");
-        assert!(matches!(policies.look(), Reload::Same));
+        assert!(errors.contains("groups.csv:"), "{errors}");
+        assert!(matches!(look(&policies), Reload::Same));
+        assert_eq!(policies.current().digest(), before.digest());
+    }
+
+    #[test]
+    fn what_does_not_fit_the_mesh_changes_nothing() {
+        let dir = folder();
+        let policies = Policies::load(dir.path(), dir.path().join(".kept")).unwrap();
+        let before = policies.current();
+        add(dir.path(), "g, user:nueva, role:analista, *");
+        let misfit = Finding {
+            file: "masks.toml".to_owned(),
+            line: Some(7),
+            what: "cannot hide a date".to_owned(),
+        };
+        let look = || policies.look(|_| vec![misfit.clone()]);
+        assert!(matches!(look(), Reload::Same));
+        let Reload::Kept(why) = look() else {
+            panic!("the policy does not fit");
+        };
+        assert_eq!(
+            why,
+            format!("{}/masks.toml:7: cannot hide a date", dir.path().display())
+        );
+        assert!(matches!(look(), Reload::Same));
         assert_eq!(policies.current().digest(), before.digest());
     }
 
@@ -213,8 +252,8 @@ mod tests {
         let dir = folder();
         let policies = Policies::load(dir.path(), dir.path().join(".kept")).unwrap();
         add(dir.path(), "# Who is who.");
-        assert!(matches!(policies.look(), Reload::Same));
-        assert!(matches!(policies.look(), Reload::Same));
+        assert!(matches!(look(&policies), Reload::Same));
+        assert!(matches!(look(&policies), Reload::Same));
         assert!(!policies.watch().has_changed().unwrap());
     }
 
@@ -246,7 +285,7 @@ mod tests {
                 dir.path(),
                 "g, user:uno, role:analista, *\ng, user:dos, role:analista, *",
             );
-            while !matches!(policies.look(), Reload::Changed { .. }) {}
+            while !matches!(look(policies), Reload::Changed { .. }) {}
             done.store(true, Ordering::Release);
             readers
                 .into_iter()
@@ -339,7 +378,7 @@ mod tests {
                 .collect();
             for version in 1..=CHANGES {
                 write(version);
-                while !matches!(policies.look(), Reload::Changed { .. }) {}
+                while !matches!(look(policies), Reload::Changed { .. }) {}
                 in_force.store(version, Ordering::Release);
             }
             for asker in askers {

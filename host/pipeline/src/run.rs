@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use malla_audit::{AuditError, Kind, Outcome, Record};
+use malla_contract::Contract;
 use malla_policy::Policy;
 use malla_source::{DirectoryConfig, DirectorySource};
 use tokio::sync::{mpsc, watch};
@@ -109,7 +110,13 @@ impl Mesh {
         loop {
             tokio::time::sleep(LOOK_AT_POLICIES).await;
             let mesh = Arc::clone(&self);
-            let Ok(reload) = tokio::task::spawn_blocking(move || mesh.policies.look()).await else {
+            let look = move || {
+                mesh.policies.look(|policy| {
+                    let contracts: Vec<Contract> = mesh.contracts().cloned().collect();
+                    malla_policy::misfits(policy, &contracts)
+                })
+            };
+            let Ok(reload) = tokio::task::spawn_blocking(look).await else {
                 return;
             };
             let record = match reload {
@@ -128,7 +135,10 @@ impl Mesh {
                 }
                 Reload::Kept(errors) => {
                     self.metrics.policy_kept();
-                    tracing::error!(%errors, "The new policy is not valid: the one before stays in force.");
+                    tracing::error!(
+                        errors,
+                        "The new policy is not valid: the one before stays in force."
+                    );
                     Record::new(Kind::Reload, "policies", Outcome::Failed)
                         .with_policy(self.policy().digest())
                         .with_detail("why", errors)

@@ -97,6 +97,7 @@ fn decide(criterion: &mut Criterion) {
                 partition: None,
                 classification: Classification::Internal,
                 tags: (0..n / 6).map(|tag| format!("tag:{tag}")).collect(),
+                holds: std::collections::BTreeSet::new(),
                 description: None,
             })
             .collect();

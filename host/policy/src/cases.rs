@@ -8,6 +8,7 @@ use malla_contract::{Column, Contract};
 
 use crate::mesh::{MeshTable, tables};
 use crate::read::lists::{self, Entry, Faults};
+use crate::rules::is_principal;
 use crate::text::{listed, shown};
 use crate::{
     Action, ColumnView, Judge, JudgeError, Policy, PolicyErrors, PolicyFiles, Refused, Request, RuleId,
@@ -185,7 +186,8 @@ impl Case {
     ) -> Result<Vec<String>, JudgeError> {
         let columns = entry.table.columns.iter();
         let objects = columns.flat_map(|column| {
-            std::iter::once(format!("{}/{}", self.table, column.name)).chain(column.tags.iter().cloned())
+            std::iter::once(format!("{}/{}", self.table, column.name))
+                .chain(column.tags.union(&column.holds).cloned())
         });
         let mut differences = Vec::new();
         for object in std::iter::once(self.table.clone()).chain(objects) {
@@ -221,6 +223,13 @@ fn case(file: &Arc<str>, entry: &Entry<'_, '_>, faults: &mut Faults) -> Option<C
     entry.needs("a case", &["name", "principal", "purpose", "table"], faults);
     let name = entry.text("name", faults);
     let principal = entry.text("principal", faults);
+    if let Some(name) = principal.as_deref().filter(|name| !is_principal(name)) {
+        faults.say(
+            entry.span.clone(),
+            format!("`{}` is no principal", shown(name)),
+            "write user:NAME, service:NAME, plugin:DOMAIN or role:NAME",
+        );
+    }
     let purpose = entry.text("purpose", faults);
     let table = entry.text("table", faults);
     let expect = entry.text("expect", faults);

@@ -8,11 +8,14 @@ use malla_contract::Contract;
 use crate::mesh::{MeshTable, tables};
 use crate::rules::{ANY, Parts, ROLE};
 use crate::text::shown;
-use crate::{Action, Effect, MASKS_FILE, MaskAt, MaskRule, Policy, Rule, RuleId, Selector};
+use crate::{
+    Action, DOMAINS_FOLDER, Decision, Effect, MASKS_FILE, MaskAt, MaskRule, NO_PURPOSE, Policy, Request,
+    Rule, RuleId, Selector,
+};
 
-/// Something that loads, and is probably not meant.
+/// Something that loads, and where it is written.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Warning {
+pub struct Finding {
     /// The file, in the policy folder.
     pub file: String,
     /// From 1. `None`: no line is to blame.
@@ -21,7 +24,17 @@ pub struct Warning {
     pub what: String,
 }
 
-impl fmt::Display for Warning {
+impl Finding {
+    pub(crate) fn of(id: &RuleId, what: String) -> Self {
+        Self {
+            file: id.file.to_string(),
+            line: Some(id.line),
+            what,
+        }
+    }
+}
+
+impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.line {
             Some(line) => write!(f, "{}:{line}: {}", self.file, self.what),
@@ -31,30 +44,31 @@ impl fmt::Display for Warning {
 }
 
 /// Looks at a policy together with the contracts of the mesh: rules that another makes superfluous, that match nothing, or
-/// that are broader than is wise; masks that are missing or do not fit; row filters that cannot be applied. In the order
-/// of files and lines.
+/// that are broader than is wise; masks that are missing where they keep nothing from running; plugins that may not write.
+/// What keeps the mesh from running is told by [`misfits`](crate::misfits). In the order of files and lines.
 #[must_use]
-pub fn check(policy: &Policy, contracts: &[Contract]) -> Vec<Warning> {
+pub fn check(policy: &Policy, contracts: &[Contract]) -> Vec<Finding> {
     let mesh = Mesh::new(policy, contracts);
     let mut warnings = Vec::new();
     let covering = Covering::new(policy);
     let platform = platform(policy);
     for (place, rule) in policy.rules().iter().enumerate() {
-        let warn = |what| warning(&rule.id, what);
+        let warn = |what| Finding::of(&rule.id, what);
         warnings.extend(covering.shadow(place, rule).map(warn));
         warnings.extend(mesh.never(rule).into_iter().map(warn));
         warnings.extend(too_broad(rule, &platform).map(warn));
     }
     for g in policy.assignments() {
         if let Some(what) = mesh.unknown_domain(&g.domain) {
-            warnings.push(warning(&g.id, what));
+            warnings.push(Finding::of(&g.id, what));
         }
     }
     masks(policy, &mesh, &mut warnings);
     filters(policy, &mesh, &mut warnings);
+    writers(policy, &mesh, &mut warnings);
     for rule in policy.declassify() {
         if let Some(what) = mesh.unknown_object(&rule.column) {
-            warnings.push(warning(&rule.id, what));
+            warnings.push(Finding::of(&rule.id, what));
         }
     }
     warnings.sort();
@@ -62,19 +76,11 @@ pub fn check(policy: &Policy, contracts: &[Contract]) -> Vec<Warning> {
     warnings
 }
 
-fn warning(id: &RuleId, what: String) -> Warning {
-    Warning {
-        file: id.file.to_string(),
-        line: Some(id.line),
-        what,
-    }
-}
-
 /// What there is to speak of.
 struct Mesh<'a> {
     tables: Vec<MeshTable<'a>>,
     domains: BTreeSet<&'a str>,
-    tags: BTreeSet<&'a str>,
+    tags: BTreeSet<String>,
     /// Roles that somebody has who is no role.
     held: BTreeSet<&'a str>,
 }
@@ -83,9 +89,7 @@ impl<'a> Mesh<'a> {
     fn new(policy: &'a Policy, contracts: &'a [Contract]) -> Self {
         let tables = tables(contracts);
         let columns = tables.iter().flat_map(|entry| &entry.table.columns);
-        let tags = columns
-            .flat_map(|column| column.tags.iter().map(String::as_str))
-            .collect();
+        let tags = columns.flat_map(|column| column.tags.iter().cloned()).collect();
         let mut roles: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         let mut open: Vec<&str> = Vec::new();
         for g in policy.assignments() {
@@ -177,12 +181,12 @@ impl<'a> Mesh<'a> {
                 )
             };
         };
-        let Some(home) = home(schema, &self.domains) else {
+        if home(schema, &self.domains).is_none() {
             return never(
                 format!("no domain has a schema `{}`", shown(schema)),
                 "correct the name, or deploy the domain's plugin",
             );
-        };
+        }
         if object.ends_with(".*") {
             return None;
         }
@@ -190,20 +194,6 @@ impl<'a> Mesh<'a> {
             Some((table, column)) => (table, Some(column)),
             None => (object, None),
         };
-        // What is in quarantine has the name of its source, and the host's columns.
-        let source = table.strip_prefix(&format!("{home}_quarantine."));
-        if let Some(source) = source {
-            let raw = format!("{home}_raw.{source}");
-            let known = self.tables.iter().any(|entry| entry.object == raw);
-            return if known {
-                None
-            } else {
-                never(
-                    format!("no source `{}` in `{home}`", shown(source)),
-                    "correct the name",
-                )
-            };
-        }
         let Some(entry) = self.tables.iter().find(|entry| entry.object == table) else {
             return never(
                 format!("no table `{}` in the contracts", shown(table)),
@@ -357,8 +347,8 @@ fn too_broad(rule: &Rule, platform: &BTreeSet<&str>) -> Option<String> {
     }
 }
 
-fn masks(policy: &Policy, mesh: &Mesh<'_>, warnings: &mut Vec<Warning>) {
-    let warn = |rule: &MaskRule, what: String| Warning {
+fn masks(policy: &Policy, mesh: &Mesh<'_>, warnings: &mut Vec<Finding>) {
+    let warn = |rule: &MaskRule, what: String| Finding {
         file: MASKS_FILE.to_owned(),
         line: Some(rule.line),
         what,
@@ -378,44 +368,59 @@ fn masks(policy: &Policy, mesh: &Mesh<'_>, warnings: &mut Vec<Warning>) {
             ));
         }
     }
-    for entry in &mesh.tables {
-        // A raw table is sealed, so what must fit is what a reader gets; a null always does.
-        let Err(errors) = policy.plan(&entry.object, entry.table) else {
-            continue;
-        };
-        for error in errors.0 {
-            let line = match &error {
-                crate::PlanError::Missing(_) => None,
-                crate::PlanError::Misfit { line, .. } => Some(*line),
-            };
-            if entry.raw && line.is_some() {
-                continue;
+    // What is sealed needs a mask to be read, and none to be written. Others are no warning: see `misfits`.
+    for entry in mesh.tables.iter().filter(|entry| entry.sealed) {
+        for column in &entry.table.columns {
+            if let Err(missing) = policy.mask(&entry.object, column) {
+                warnings.push(Finding {
+                    file: MASKS_FILE.to_owned(),
+                    line: None,
+                    what: missing.to_string(),
+                });
             }
-            warnings.push(Warning {
-                file: MASKS_FILE.to_owned(),
-                line,
-                what: error.to_string(),
-            });
         }
     }
 }
 
-fn filters(policy: &Policy, mesh: &Mesh<'_>, warnings: &mut Vec<Warning>) {
-    for filter in policy.row_filters() {
-        match mesh.tables.iter().find(|entry| entry.object == filter.table) {
-            Some(entry) => {
-                if let Err(misfit) = filter.column(entry.table) {
-                    warnings.push(warning(&filter.id, format!("{}: {}", misfit.what, misfit.remedy)));
-                }
-            }
-            None => warnings.extend(
-                mesh.unknown_object(&filter.table)
-                    .map(|what| warning(&filter.id, what)),
-            ),
+/// Plugins that may not write what their contracts say they write.
+fn writers(policy: &Policy, mesh: &Mesh<'_>, warnings: &mut Vec<Finding>) {
+    for entry in &mesh.tables {
+        let domain = entry.domain();
+        let principal = format!("plugin:{domain}");
+        let decision = policy.decide(&Request {
+            principal: &principal,
+            domain,
+            object: &entry.object,
+            action: Action::Write,
+            purpose: entry.contract.purpose.as_deref().unwrap_or(NO_PURPOSE),
+        });
+        let object = &entry.object;
+        match decision {
+            Decision::Allow { .. } => {}
+            Decision::Deny { rule } => warnings.push(Finding::of(
+                &rule.id,
+                format!("keeps `{principal}` from writing `{object}`: what feeds it does not run; remove it unless that is meant"),
+            )),
+            Decision::NoRule => warnings.push(Finding {
+                file: format!("{DOMAINS_FOLDER}/{domain}.csv"),
+                line: None,
+                what: format!(
+                    "no rule lets `{principal}` write `{object}`: what feeds it does not run; add p, {principal}, {domain}, \
+                     {}.*, write, *, allow",
+                    object.split('.').next().unwrap_or_default()
+                ),
+            }),
         }
+    }
+}
+
+fn filters(policy: &Policy, mesh: &Mesh<'_>, warnings: &mut Vec<Finding>) {
+    for filter in policy.row_filters() {
+        let unknown = mesh.unknown_object(&filter.table);
+        warnings.extend(unknown.map(|what| Finding::of(&filter.id, what)));
         for role in filter.whom.iter().chain(&filter.except) {
             if role.starts_with(ROLE) && !mesh.held.contains(role.as_str()) {
-                warnings.push(warning(
+                warnings.push(Finding::of(
                     &filter.id,
                     format!(
                         "nobody has `{}`; give it to somebody in groups.csv, or correct the name",

@@ -38,6 +38,20 @@ pub enum Fault {
     /// A folder that is none of the policy's.
     #[error("means nothing here: the folders of a policy are domains and tests; rename or remove it")]
     UnknownFolder,
+    /// A file where a folder of the policy's should be.
+    #[error("must be a folder: nothing in it would count; rename or remove it")]
+    NoFolder,
+    /// A pipe or device.
+    #[error("is no regular file: put a file there, or remove it")]
+    NoFile,
+    /// Bytes in another encoding, from this line on.
+    #[error("is not UTF-8 from here on: save it as UTF-8")]
+    NoUtf8(usize),
+    /// A carriage return inside of a line.
+    #[error(
+        "a carriage return without a line feed, which would make one line of two: save it with line feeds"
+    )]
+    LoneReturn(usize),
     /// A domain called like a schema of the host.
     #[error(
         "no domain can be called `{0}`: `_raw` and `_quarantine` end the names of the host's schemas; rename it"

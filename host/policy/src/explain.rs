@@ -210,7 +210,7 @@ impl Teller<'_> {
             ColumnView::Masked { rule } => (masked(rule), mask_reason(rule)),
             ColumnView::Raw { why, mask } => {
                 let mut text = self.why(why).join(" ");
-                if mask.at == MaskAt::Write && !self.entry.raw {
+                if mask.at == MaskAt::Write && !self.entry.sealed {
                     text.push_str(&format!(
                         " But what is stored is masked already: {}.",
                         mask_reason(mask)

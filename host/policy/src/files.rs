@@ -25,8 +25,8 @@ pub const TESTS_FOLDER: &str = "tests";
 
 /// Files that decide and must be there.
 const NEEDED: [&str; 4] = [MODEL_FILE, GLOBAL_FILE, GROUPS_FILE, MASKS_FILE];
-/// Endings of names that can be policy files.
-const ENDINGS: [&str; 3] = [".conf", ".csv", ".toml"];
+/// Endings, in small letters, of names that are no policy file and are not mistaken for one.
+const PROSE: [&str; 6] = [".md", ".txt", "~", ".swp", ".bak", ".orig"];
 
 /// What a new mesh starts with: name in the folder, and text.
 pub const TEMPLATE: [(&str, &str); 8] = [
@@ -129,16 +129,17 @@ impl PolicyFiles {
             } else {
                 format!("{inside}/{name}")
             };
+            let known_folder = inside.is_empty() && [DOMAINS_FOLDER, TESTS_FOLDER].contains(&name.as_str());
             if path.is_dir() {
-                if inside.is_empty() && [DOMAINS_FOLDER, TESTS_FOLDER].contains(&name.as_str()) {
+                if known_folder {
                     self.read_folder(&name);
                 } else {
                     self.texts.insert(inner, Err(Fault::UnknownFolder));
                 }
-            } else if ENDINGS.iter().any(|ending| name.ends_with(ending)) {
-                let text =
-                    std::fs::read_to_string(&path).map_err(|error| Fault::Unreadable(error.to_string()));
-                self.texts.insert(inner, text);
+            } else if known_folder {
+                self.texts.insert(inner, Err(Fault::NoFolder));
+            } else if !is_prose(&name) {
+                self.texts.insert(inner, read(&path));
             }
         }
     }
@@ -198,7 +199,13 @@ impl PolicyFiles {
         let mut faults: Vec<PolicyError> = missing.map(|name| fault(name, Fault::MissingFile)).collect();
         for (name, text) in &self.texts {
             match text {
-                Err(found) => faults.push(fault(name, found.clone())),
+                Err(found) => faults.push(PolicyError {
+                    line: match found {
+                        Fault::NoUtf8(line) | Fault::LoneReturn(line) => Some(*line),
+                        _ => None,
+                    },
+                    ..fault(name, found.clone())
+                }),
                 Ok(_) if !self.means_something(name) => faults.push(fault(name, Fault::UnknownFile)),
                 Ok(_) => {
                     if let Some(host) = hosts_name(name) {
@@ -217,6 +224,37 @@ impl PolicyFiles {
                 .domains()
                 .chain(self.tests())
                 .any(|(known, ..)| known == name)
+    }
+}
+
+/// Texts for people, and what editors leave beside what they write.
+fn is_prose(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    lower.starts_with("readme") || PROSE.iter().any(|ending| lower.ends_with(ending))
+}
+
+/// A file's text. What stands before it to say how it is encoded, as Excel writes it, is not of it.
+fn read(path: &Path) -> Result<String, Fault> {
+    let unreadable = |error: std::io::Error| Fault::Unreadable(error.to_string());
+    // To open a pipe is to wait for whoever writes to it.
+    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(Fault::NoFile);
+    }
+    let bytes = std::fs::read(path).map_err(unreadable)?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let before = error.as_bytes().get(..valid).unwrap_or_default();
+        Fault::NoUtf8(before.iter().filter(|byte| **byte == b'\n').count() + 1)
+    })?;
+    let text = match text.strip_prefix('\u{feff}') {
+        Some(text) => text.to_owned(),
+        None => text,
+    };
+    let mut lines = text.split('\n').enumerate();
+    let lone = lines.find(|(_, line)| line.strip_suffix('\r').unwrap_or(line).contains('\r'));
+    match lone {
+        Some((index, _)) => Err(Fault::LoneReturn(index + 1)),
+        None => Ok(text),
     }
 }
 

@@ -18,6 +18,7 @@ mod files;
 mod judge;
 mod masks;
 mod mesh;
+mod misfits;
 mod model;
 mod policy;
 mod read;
@@ -31,7 +32,7 @@ mod view;
 mod words;
 
 pub use cases::{CaseReport, Cases, Failure};
-pub use check::{Warning, check};
+pub use check::{Finding, check};
 pub use declassify::{Declassify, Inflow, Undeclared, pseudonym};
 pub use diff::{Change, Diff, diff};
 pub use error::{Fault, MissingMask, PlanError, PlanErrors, PolicyError, PolicyErrors};
@@ -42,9 +43,10 @@ pub use files::{
 };
 pub use judge::{Judge, JudgeError};
 pub use masks::{MaskAt, MaskRule, Selector};
+pub use misfits::misfits;
 pub use policy::Policy;
 pub use row_filters::{Condition, FilterMisfit, Literal, RowFilter};
-pub use rules::{Action, Assignment, Effect, Rule, RuleId};
+pub use rules::{Action, Assignment, Effect, Rule, RuleId, is_plain, is_principal};
 pub use snapshot::{Decision, Request};
 pub use undeclared::{UndeclaredAction, UndeclaredRule};
 pub use view::{ColumnView, Denied, NO_PURPOSE, Refused, TableView};
@@ -53,6 +55,8 @@ pub use view::{ColumnView, Denied, NO_PURPOSE, Refused, TableView};
 mod decide_tests;
 #[cfg(test)]
 mod load_tests;
+#[cfg(test)]
+mod mesh_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

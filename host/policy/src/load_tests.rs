@@ -64,18 +64,39 @@ fn a_policy_is_loaded_from_its_folder() {
     let policy = Policy::load(dir.path()).unwrap();
     assert_eq!(policy.digest(), Policy::parse(&template()).unwrap().digest());
 
-    std::fs::write(dir.path().join(MASKS_FILE), b"\xff").unwrap();
+    let excels = format!(
+        "\u{feff}{}",
+        files.text(GLOBAL_FILE).unwrap().replace('\n', "\r\n")
+    );
+    std::fs::write(dir.path().join(GLOBAL_FILE), excels).unwrap();
+    assert_eq!(Policy::load(dir.path()).unwrap().digest(), policy.digest());
+
+    std::fs::write(dir.path().join(MASKS_FILE), b"\n# Dise\xf1o\n").unwrap();
     assert_ne!(files, PolicyFiles::read(dir.path()));
     std::fs::write(dir.path().join("row-filter.toml"), "").unwrap();
     std::fs::create_dir(dir.path().join("domain")).unwrap();
+    std::fs::remove_dir_all(dir.path().join("tests")).unwrap();
+    std::fs::write(dir.path().join("tests"), "").unwrap();
+    for name in ["domains/VENTAS.CSV", "domains/logistica", "domains/producto.cvs"] {
+        std::fs::write(dir.path().join(name), "p, *, *, *, *, *, deny").unwrap();
+    }
+    std::fs::write(dir.path().join("declassify.toml"), "\n\n# one\r# two\n").unwrap();
+    std::fs::remove_file(dir.path().join(GROUPS_FILE)).unwrap();
+    std::os::unix::fs::symlink("/dev/null", dir.path().join(GROUPS_FILE)).unwrap();
     std::fs::write(dir.path().join("domains/ventas_raw.csv"), "").unwrap();
     let wrong = Policy::load(dir.path()).unwrap_err().to_string();
     let wrong = wrong.replace(&dir.path().display().to_string(), "policies");
     assert_snapshot!(wrong, @r##"
+policies/declassify.toml:3: a carriage return without a line feed, which would make one line of two: save it with line feeds
 policies/domain: means nothing here: the folders of a policy are domains and tests; rename or remove it
+policies/domains/VENTAS.CSV: means nothing here: policy files are model.conf, global.csv, groups.csv, masks.toml, row-filters.toml, declassify.toml, domains/<domain>.csv and tests/<name>.toml; rename or remove it
+policies/domains/logistica: means nothing here: policy files are model.conf, global.csv, groups.csv, masks.toml, row-filters.toml, declassify.toml, domains/<domain>.csv and tests/<name>.toml; rename or remove it
+policies/domains/producto.cvs: means nothing here: policy files are model.conf, global.csv, groups.csv, masks.toml, row-filters.toml, declassify.toml, domains/<domain>.csv and tests/<name>.toml; rename or remove it
 policies/domains/ventas_raw.csv: no domain can be called `ventas_raw`: `_raw` and `_quarantine` end the names of the host's schemas; rename it
-policies/masks.toml: cannot be read: stream did not contain valid UTF-8
+policies/groups.csv: is no regular file: put a file there, or remove it
+policies/masks.toml:2: is not UTF-8 from here on: save it as UTF-8
 policies/row-filter.toml: means nothing here: policy files are model.conf, global.csv, groups.csv, masks.toml, row-filters.toml, declassify.toml, domains/<domain>.csv and tests/<name>.toml; rename or remove it
+policies/tests: must be a folder: nothing in it would count; rename or remove it
 "##);
 }
 

@@ -1,15 +1,20 @@
 //! The tables that contracts promise, by the names that rules use.
 
+use std::borrow::Cow;
+
 use malla_contract::{Contract, Table};
 
 /// One table of a domain.
 pub(crate) struct MeshTable<'a> {
-    /// `ventas.transacciones` for a product, `ventas_raw.transacciones` for a source's events.
+    /// `ventas.transacciones` for a product, `ventas_raw.transacciones` for a source's events,
+    /// `ventas_quarantine.transacciones` for those that came to nothing.
     pub(crate) object: String,
     pub(crate) contract: &'a Contract,
-    pub(crate) table: &'a Table,
+    pub(crate) table: Cow<'a, Table>,
     /// Whether it holds events as they came.
     pub(crate) raw: bool,
+    /// Whether what needs a mask is sealed in it.
+    pub(crate) sealed: bool,
 }
 
 impl MeshTable<'_> {
@@ -18,7 +23,7 @@ impl MeshTable<'_> {
     }
 }
 
-/// Products first, then sources, for each contract in turn.
+/// Products first, then sources, then what is in quarantine, for each contract in turn.
 pub(crate) fn tables(contracts: &[Contract]) -> Vec<MeshTable<'_>> {
     let mut tables = Vec::new();
     for contract in contracts {
@@ -26,14 +31,23 @@ pub(crate) fn tables(contracts: &[Contract]) -> Vec<MeshTable<'_>> {
         tables.extend(contract.products.iter().map(|product| MeshTable {
             object: format!("{domain}.{}", product.name),
             contract,
-            table: &product.table,
+            table: Cow::Borrowed(&product.table),
             raw: false,
+            sealed: false,
         }));
         tables.extend(contract.sources.iter().map(|source| MeshTable {
             object: format!("{domain}_raw.{}", source.name),
             contract,
-            table: &source.table,
+            table: Cow::Owned(source.raw()),
             raw: true,
+            sealed: true,
+        }));
+        tables.extend(contract.sources.iter().map(|source| MeshTable {
+            object: format!("{domain}_quarantine.{}", source.name),
+            contract,
+            table: Cow::Owned(source.quarantine()),
+            raw: false,
+            sealed: true,
         }));
     }
     tables

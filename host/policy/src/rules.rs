@@ -133,7 +133,8 @@ const PREFIXES: [&str; 4] = ["user:", "service:", "plugin:", "role:"];
 pub(crate) const ROLE: &str = "role:";
 
 /// Whether a text is a principal's name: a known prefix, something after it, and nothing that means something else.
-pub(crate) fn is_principal(text: &str) -> bool {
+#[must_use]
+pub fn is_principal(text: &str) -> bool {
     is_plain(text)
         && PREFIXES
             .iter()
@@ -141,7 +142,8 @@ pub(crate) fn is_principal(text: &str) -> bool {
 }
 
 /// Whether a text is a name, and neither a pattern nor empty. Control characters are in no name.
-pub(crate) fn is_plain(text: &str) -> bool {
+#[must_use]
+pub fn is_plain(text: &str) -> bool {
     !text.is_empty()
         && !text
             .bytes()

@@ -37,6 +37,7 @@ fn column(name: &str, classification: Classification, tags: &[&str]) -> Column {
         partition: None,
         classification,
         tags: tags.iter().map(|&tag| tag.to_owned()).collect(),
+        holds: std::collections::BTreeSet::new(),
         description: None,
     }
 }

@@ -75,7 +75,7 @@ impl Policy {
     /// The table may be read if a `read` rule allows it or one of its columns, and none denies the table. A column is
     /// visible if the table or the column is allowed, and neither the column nor one of its tags is denied. A visible
     /// column with a mask is raw if `read-raw` is allowed for the column or one of its tags, and denied for none of
-    /// them.
+    /// them. Tags of what a column [holds](Column::holds) deny as its own do, and allow nothing.
     ///
     /// # Errors
     /// The table may not be read, or a visible column lacks its mask. The first says nothing about the table.
@@ -114,7 +114,7 @@ impl Policy {
             let object = format!("{table}/{}", column.name);
             let read = ask(&object, Action::Read);
             let hides = std::iter::once(read)
-                .chain(column.tags.iter().map(|tag| ask(tag, Action::Read)))
+                .chain(column.tags.union(&column.holds).map(|tag| ask(tag, Action::Read)))
                 .find(Decision::is_denied);
             if let Some(hides) = hides {
                 views.push(ColumnView::Hidden { rule: hides.rule() });
@@ -202,6 +202,13 @@ fn raw<'p>(object: &str, column: &Column, ask: impl Fn(&str, Action) -> Decision
             Decision::Allow { rule } => why = why.or(Some(rule)),
             Decision::NoRule => {}
         }
+    }
+    if column
+        .holds
+        .iter()
+        .any(|tag| ask(tag, Action::ReadRaw).is_denied())
+    {
+        return None;
     }
     why
 }

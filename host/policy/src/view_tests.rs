@@ -42,6 +42,7 @@ fn column(name: &str, ty: ColumnType, classification: Classification, tags: &[&s
         partition: None,
         classification,
         tags: tags.iter().map(|&tag| tag.to_owned()).collect(),
+        holds: std::collections::BTreeSet::new(),
         description: None,
     }
 }

@@ -160,6 +160,7 @@ fn masker(keys: &KeyStore, mask: MaskKind, ty: ColumnType, tag: &str) -> Masker 
         partition: None,
         classification: Classification::Restricted,
         tags: [tag.to_owned()].into(),
+        holds: std::collections::BTreeSet::new(),
         description: None,
     };
     let query = QueryKey::random().expect("randomness");

@@ -24,10 +24,13 @@ pub enum Format {
 ///
 /// # Errors
 /// [`QueryError::Write`].
-pub fn render(format: Format, result: &QueryResult, out: impl Write) -> Result<(), QueryError> {
+pub fn render(format: Format, result: &QueryResult, mut out: impl Write) -> Result<(), QueryError> {
     match format {
         Format::Table => table(result, out),
-        Format::Json => json::<JsonArray>(result, out),
+        Format::Json => {
+            json::<JsonArray>(result, &mut out)?;
+            writeln!(out).map_err(failed)
+        }
         Format::JsonLines => json::<LineDelimited>(result, out),
         Format::Csv => csv(result, out),
     }

@@ -46,6 +46,7 @@ fn sales() -> Table {
         partition: None,
         classification: Classification::Internal,
         tags: BTreeSet::new(),
+        holds: std::collections::BTreeSet::new(),
         description: None,
     };
     Table {

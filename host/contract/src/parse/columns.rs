@@ -49,6 +49,7 @@ pub(crate) fn read<'a>(at: &At<'a>, errors: &mut ContractErrors) -> Option<ReadC
             partition: None,
             classification,
             tags,
+            holds: std::collections::BTreeSet::new(),
             description: at.get("description").and_then(|at| at.text()).map(str::to_owned),
         },
         at: at.clone(),

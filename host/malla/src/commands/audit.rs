@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
-use malla_audit::{Anchor, PublicKey, Verified, verify};
+use anyhow::{Result, bail};
+use malla_audit::{PublicKey, Verified, verify};
 use malla_pipeline::Config;
 
 use crate::cli::{Audit, Verify};
@@ -25,19 +25,10 @@ fn verify_log(arguments: &Verify) -> Result<ExitCode> {
         );
     }
     let key = match &arguments.key {
-        Some(hex) => PublicKey::from_hex(hex).context("--key is not 64 hex digits of a public key")?,
+        Some(key) => *key,
         None => PublicKey::read(&dir)?,
     };
-    let anchor: Option<Anchor> = arguments
-        .anchor
-        .as_deref()
-        .map(|anchor| {
-            anchor
-                .parse()
-                .map_err(|_| anyhow::anyhow!("--anchor is not SEQ:HASH"))
-        })
-        .transpose()?;
-    let whole = verify(&dir, &key, anchor.as_ref())?;
+    let whole = verify(&dir, &key, arguments.anchor.as_ref())?;
     tell(&whole);
     Ok(ExitCode::SUCCESS)
 }

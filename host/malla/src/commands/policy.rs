@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use malla_contract::Contract;
 use malla_pipeline::{Config, contracts};
-use malla_policy::{Cases, Policy, PolicyFiles};
+use malla_policy::{Cases, Policy, PolicyFiles, TESTS_FOLDER};
 
 use crate::cli::{self, CheckPolicy, Diff, Explain};
 
@@ -21,31 +21,50 @@ pub(crate) fn policy(command: &cli::Policy) -> Result<ExitCode> {
 
 fn check(arguments: &CheckPolicy) -> Result<ExitCode> {
     let (config, contracts) = mesh(&arguments.config.config)?;
-    let policy = Policy::load(&config.policies)?;
+    let files = PolicyFiles::read(&config.policies);
+    let policy = Policy::parse(&files)?;
+    Cases::parse(&files)?;
     let warnings = malla_policy::check(&policy, &contracts);
+    let misfits = malla_policy::misfits(&policy, &contracts);
+    for misfit in &misfits {
+        println!("error: {}/{misfit}", config.policies.display());
+    }
     for warning in &warnings {
         println!("warning: {}/{warning}", config.policies.display());
     }
     let count = |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
+    let verdict = match misfits.len() {
+        0 => "is valid".to_owned(),
+        faults => format!("does not fit the mesh ({})", count(faults, "error")),
+    };
     println!(
-        "{} is valid: {}, {}, {}",
+        "{} {verdict}: {}, {}, {}",
         config.policies.display(),
         count(policy.rules().len(), "rule"),
         count(policy.masks().count(), "mask"),
         count(warnings.len(), "warning")
     );
-    Ok(if arguments.strict && !warnings.is_empty() {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    })
+    Ok(
+        if !misfits.is_empty() || arguments.strict && !warnings.is_empty() {
+            ExitCode::FAILURE
+        } else {
+            ExitCode::SUCCESS
+        },
+    )
 }
 
 fn test(config: &Path) -> Result<ExitCode> {
     let (config, contracts) = mesh(config)?;
     let files = PolicyFiles::read(&config.policies);
     let policy = Policy::parse(&files)?;
-    let report = Cases::parse(&files)?.run(&policy, &contracts)?;
+    let cases = Cases::parse(&files)?;
+    if cases.is_empty() {
+        bail!(
+            "there is no case in `{}`: write who must see what, as docs/policy-authors.md shows",
+            config.policies.join(TESTS_FOLDER).display()
+        );
+    }
+    let report = cases.run(&policy, &contracts)?;
     print!("{report}");
     Ok(if report.is_good() {
         ExitCode::SUCCESS

@@ -41,7 +41,8 @@ const LONGEST: u64 = 1 << 20;
 pub enum KeyError {
     /// No file there.
     #[error(
-        "no key store at `{path}`: `malla init` makes one; data sealed with a lost one cannot be opened again"
+        "no key store at `{path}`: put its backup back, without which nothing that it sealed can be opened; `malla init` makes \
+         one for a new mesh"
     )]
     Missing {
         /// The path asked for.

@@ -56,6 +56,7 @@ fn masker(mask: MaskKind, ty: ColumnType) -> Masker {
         partition: None,
         classification: Classification::Restricted,
         tags: ["pii:email".to_owned()].into(),
+        holds: std::collections::BTreeSet::new(),
         description: None,
     };
     let keys = KeyStore::random().unwrap();

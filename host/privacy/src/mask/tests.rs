@@ -21,6 +21,7 @@ fn column(ty: ColumnType, required: bool, tags: &[&str]) -> Column {
         partition: None,
         classification: Classification::Internal,
         tags: tags.iter().map(|&tag| tag.to_owned()).collect::<BTreeSet<_>>(),
+        holds: std::collections::BTreeSet::new(),
         description: None,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use malla_contract::{Classification, Column, ColumnType, Contract, Table};
+use malla_contract::{Column, Contract, Table};
 use malla_lake::{Layer, TableId};
 
 /// A table as the lake has it.
@@ -32,64 +32,22 @@ impl Stored {
                 sealed: BTreeSet::new(),
                 bytes: BTreeSet::new(),
             }),
-            Layer::Raw => Some(Self::raw(&contract.source(id.name())?.table)),
-            Layer::Quarantine => {
-                contract.source(id.name())?;
-                Some(Self::quarantine(id.name()))
+            Layer::Raw => {
+                let table = contract.source(id.name())?.raw();
+                Some(Self {
+                    sealed: sealed(&table),
+                    bytes: BTreeSet::new(),
+                    table,
+                })
             }
-        }
-    }
-
-    /// Events as they came, after what the host knows of them. Columns that need a mask are sealed.
-    fn raw(table: &Table) -> Self {
-        let mut columns = vec![
-            host("source_partition", ColumnType::Utf8),
-            host("source_offset", ColumnType::Int64),
-            host("fecha", ColumnType::Date),
-        ];
-        columns.extend(table.columns.iter().cloned());
-        Self {
-            sealed: table
-                .columns
-                .iter()
-                .filter(|column| column.needs_mask())
-                .map(|column| column.name.clone())
-                .collect(),
-            table: Table {
-                columns,
-                ..table.clone()
-            },
-            bytes: BTreeSet::new(),
-        }
-    }
-
-    /// Nobody knows what is in a quarantined line: it is as secret as anything can be. A message is the plugin's own.
-    fn quarantine(name: &str) -> Self {
-        let line = Column {
-            classification: Classification::Restricted,
-            ..host("line", ColumnType::Utf8)
-        };
-        let columns = vec![
-            host("fecha", ColumnType::Date),
-            host("region", ColumnType::Utf8),
-            host("source_partition", ColumnType::Utf8),
-            host("source_offset", ColumnType::Int64),
-            host("quarantined_at", ColumnType::Timestamp),
-            host("stage", ColumnType::Utf8),
-            host("product", ColumnType::Utf8),
-            host("plugin", ColumnType::Utf8),
-            host("rule", ColumnType::Utf8),
-            host("message", ColumnType::Utf8),
-            line,
-        ];
-        Self {
-            table: Table {
-                name: name.to_owned(),
-                description: None,
-                columns,
-            },
-            sealed: BTreeSet::from(["line".to_owned()]),
-            bytes: BTreeSet::from(["line".to_owned()]),
+            Layer::Quarantine => {
+                let table = contract.source(id.name())?.quarantine();
+                Some(Self {
+                    sealed: sealed(&table),
+                    bytes: sealed(&table),
+                    table,
+                })
+            }
         }
     }
 
@@ -106,17 +64,8 @@ impl Stored {
     }
 }
 
-/// A column that the host adds to a table.
-fn host(name: &str, ty: ColumnType) -> Column {
-    Column {
-        name: name.to_owned(),
-        ty,
-        required: false,
-        unique: false,
-        primary_key: false,
-        partition: None,
-        classification: Classification::Internal,
-        tags: BTreeSet::new(),
-        description: None,
-    }
+/// The columns of a raw or quarantine table that are stored as sealed bytes.
+fn sealed(table: &Table) -> BTreeSet<String> {
+    let columns = table.columns.iter().filter(|column| column.needs_mask());
+    columns.map(|column| column.name.clone()).collect()
 }

@@ -19,6 +19,7 @@ fn column(name: &str, ty: ColumnType, required: bool) -> Column {
         partition: None,
         classification: Classification::Internal,
         tags: BTreeSet::new(),
+        holds: std::collections::BTreeSet::new(),
         description: None,
     }
 }
