@@ -3,6 +3,7 @@
 //! INVARIANT: a query reaches the tables of its lake as policy shows them to its asker and nothing else, changes nothing,
 //! and ends within its limits.
 
+mod bounded;
 mod error;
 mod governed;
 mod guard;

@@ -11,8 +11,12 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
+use crate::bounded;
+
 pub(crate) const CATALOG: &str = "malla";
 const SCHEMA: &str = "public";
+/// Calls of functions that may be under way together, each with what it makes.
+const AT_ONCE: usize = 4;
 
 /// A session with functions and no tables. It knows no file format and no way to make a table from a path, and it
 /// spills nothing to a disk, where rows would lie in the clear.
@@ -30,7 +34,10 @@ pub(crate) fn session(memory: usize) -> Result<SessionContext> {
         .with_config(config)
         .with_runtime_env(runtime)
         .with_expr_planners(SessionStateDefaults::default_expr_planners())
-        .with_scalar_functions(SessionStateDefaults::default_scalar_functions())
+        .with_scalar_functions(bounded::functions(
+            SessionStateDefaults::default_scalar_functions(),
+            memory / AT_ONCE,
+        ))
         .with_higher_order_functions(SessionStateDefaults::default_higher_order_functions())
         .with_aggregate_functions(SessionStateDefaults::default_aggregate_functions())
         .with_window_functions(SessionStateDefaults::default_window_functions())

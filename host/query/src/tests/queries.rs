@@ -371,6 +371,31 @@ async fn a_query_ends_within_its_limits() {
     }
 }
 
+/// One call of a function can make far more than it is given, which the engine's pool does not count.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_function_makes_more_than_the_query_may_hold() {
+    let world = World::new().await;
+    for value in [
+        "array_length(array_repeat(1, 2000000000))",
+        "array_length(array_repeat(array_repeat(region, 100000), 100000))",
+        "array_length(array_resize([1], 2000000000, 7))",
+        "length(repeat('x', 2000000000))",
+        "length(repeat(region, id * 1000000000))",
+        "length(lpad(region, 2000000000, 'x'))",
+        "length(rpad('x', 2000000000))",
+        "length(replace(repeat('x', 100000), 'x', repeat('y', 100000)))",
+    ] {
+        let sql = format!("SELECT {value} FROM ventas.transacciones");
+        let error = world.run_within(&sql, &Limits::default()).await.map(|_| ());
+        assert!(matches!(error, Err(QueryError::Memory(_))), "{value}: {error:?}");
+    }
+    let sql = "SELECT lpad('7', 3, '0'), rpad('7', 3, '.'), repeat('ab', 2), replace('a-b', '-', '+'), \
+               array_length(array_repeat(1, 3)), array_length(array_resize([1], 4)), repeat('a', NULL), repeat('a', -1)";
+    let shown = world.show(Format::Csv, sql).await;
+    let (_, values) = shown.split_once('\n').unwrap();
+    assert_eq!(values, "007,7..,abab,a+b,3,4,,\n");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_query_that_is_nested_deeply_is_no_crash() {
     let world = World::new().await;
