@@ -56,7 +56,7 @@ impl Growth {
     fn bytes(self, args: &[ColumnarValue], rows: usize) -> Result<u128> {
         // What an element of a list takes when it is next to nothing.
         const LEAST: u128 = 16;
-        let value = |index: usize| args.get(index).map_or(Ok(0), |value| largest(value));
+        let value = |index: usize| args.get(index).map_or(Ok(0), largest);
         Ok(match self {
             Self::Times { value: of, count } => value(of)?.max(LEAST) * counts(args.get(count), rows)?,
             Self::Characters { count } => 4 * counts(args.get(count), rows)?,
