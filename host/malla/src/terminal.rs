@@ -33,6 +33,24 @@ pub(crate) fn user() -> String {
     format!("user:{name}")
 }
 
+/// An error and what caused it. Many say their cause themselves, and then it is not said again.
+pub(crate) fn causes(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |said, cause| {
+        let cause = cause.to_string();
+        match said.is_empty() {
+            true => cause,
+            false if said.contains(&cause) => said,
+            false => format!("{said}: {cause}"),
+        }
+    })
+}
+
+/// `1 rule`, `2,000 rules`.
+pub(crate) fn count(count: u64, one: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{} {one}{ending}", number(count))
+}
+
 /// A counter of lines on a terminal; nothing elsewhere.
 pub(crate) fn progress(total: Option<u64>) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
@@ -155,6 +173,19 @@ mod tests {
         assert_eq!(number(999), "999");
         assert_eq!(number(1000), "1,000");
         assert_eq!(number(1_234_567), "1,234,567");
+    }
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let denied = || anyhow::anyhow!("permission denied");
+        let twice = denied().context("cannot read `x`: permission denied");
+        assert_eq!(causes(&twice), "cannot read `x`: permission denied");
+        assert_eq!(
+            causes(&denied().context("cannot read `x`")),
+            "cannot read `x`: permission denied"
+        );
+        assert_eq!(count(1, "rule"), "1 rule");
+        assert_eq!(count(2000, "rule"), "2,000 rules");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Finding personal values, in bytes a second on one core.
 
 use std::hint::black_box;
+use std::time::Duration;
 
 use arrow_array::StringArray;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -69,6 +70,9 @@ fn detect(criterion: &mut Criterion) {
         ("mix", mix),
     ];
     let mut group = criterion.benchmark_group("scan");
+    group
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2));
     for (name, value) in columns {
         for (share, one_in) in [("0%", u32::MAX), ("1%", 100)] {
             let column = column(value, one_in);

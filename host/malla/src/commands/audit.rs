@@ -7,7 +7,7 @@ use malla_audit::{PublicKey, Verified, verify};
 use malla_pipeline::Config;
 
 use crate::cli::{Audit, Verify};
-use crate::terminal::number;
+use crate::terminal::count;
 
 pub(crate) fn audit(command: &Audit) -> Result<ExitCode> {
     match command {
@@ -35,21 +35,21 @@ fn verify_log(arguments: &Verify) -> Result<ExitCode> {
 
 fn tell(whole: &Verified) {
     println!(
-        "The audit log is whole: {} records in {} files, {} signed checkpoints.",
-        number(whole.records),
-        number(whole.files as u64),
-        number(whole.checkpoints)
+        "The audit log is whole: {} in {}, {}.",
+        count(whole.records, "record"),
+        count(whole.files as u64, "file"),
+        count(whole.checkpoints, "signed checkpoint")
     );
     if whole.unsigned > 0 {
         println!(
-            "{} records after the signed head: they were written when a process ended early, or just now.",
-            number(whole.unsigned)
+            "{} after the signed head, which nobody signed: written when a process ended early, or just now. Where neither is so, they are forged.",
+            count(whole.unsigned, "record")
         );
     }
     if whole.torn_bytes > 0 {
         println!(
-            "{} bytes of a record that was not finished: the next start cuts them off.",
-            number(whole.torn_bytes)
+            "{} of a record that was not finished: the next start cuts them off.",
+            count(whole.torn_bytes, "byte")
         );
     }
     if let Some(anchor) = &whole.anchor {

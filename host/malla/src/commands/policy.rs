@@ -9,6 +9,7 @@ use malla_pipeline::{Config, contracts};
 use malla_policy::{Cases, Policy, PolicyFiles, TESTS_FOLDER};
 
 use crate::cli::{self, CheckPolicy, Diff, Explain};
+use crate::terminal;
 
 pub(crate) fn policy(command: &cli::Policy) -> Result<ExitCode> {
     match command {
@@ -32,7 +33,7 @@ fn check(arguments: &CheckPolicy) -> Result<ExitCode> {
     for warning in &warnings {
         println!("warning: {}/{warning}", config.policies.display());
     }
-    let count = |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
+    let count = |count: usize, one: &str| terminal::count(count as u64, one);
     let verdict = match misfits.len() {
         0 => "is valid".to_owned(),
         faults => format!("does not fit the mesh ({})", count(faults, "error")),
