@@ -110,3 +110,26 @@ fn what_a_step_says_that_sees_hidden_values_is_withheld() {
         }
     }
 }
+
+/// No column that the step read holds an address: it makes them.
+#[test]
+fn personal_data_that_a_step_makes_is_blocked() {
+    let number = "properties:\n      - { name: n, logicalType: integer }\ncustom";
+    let text = "properties:\n      - { name: nota, logicalType: string }\ncustom";
+    let contract = contract("echo_invent");
+    assert!(contract.contains(number));
+    let mesh = mesh(&contract.replace(number, text));
+    let report = mesh.run_once();
+    assert_eq!(report["failures"].as_array().unwrap().len(), 0, "{report}");
+    assert_eq!(mesh.count("malo.salida"), 50);
+    assert_eq!(mesh.count("malo.salida WHERE nota = 'nada'"), 50);
+    let rows = mesh.query(
+        "SELECT stage, rule, product, message, count(*) AS n FROM malo_quarantine.eventos GROUP BY 1, 2, 3, 4",
+    );
+    assert_eq!(rows.len(), 1, "{rows:?}");
+    assert_eq!(rows[0]["stage"], "blocked");
+    assert_eq!(rows[0]["rule"], "undeclared_personal_data");
+    assert_eq!(rows[0]["product"], "malo.salida");
+    assert_eq!(rows[0]["n"], 50);
+    assert!(!rows[0]["message"].as_str().unwrap().contains("ana"), "{rows:?}");
+}

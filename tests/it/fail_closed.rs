@@ -50,6 +50,18 @@ fn a_mask_that_does_not_exist() {
 }
 
 #[test]
+fn the_right_to_write_for_another_purpose_than_the_contracts() {
+    let mesh = Mesh::ventas();
+    let file = "policies/domains/ventas.csv";
+    let right = |purpose| format!("ventas_raw.*, write, {purpose}, allow");
+    edit(&mesh, file, &right("*"), &right("auditoria"));
+    let said = refused(&mesh);
+    assert!(said.contains("ventas_raw.transacciones"), "{said}");
+    edit(&mesh, file, &right("auditoria"), &right("ingresos"));
+    mesh.run_once();
+}
+
+#[test]
 fn no_policy_at_all() {
     let mesh = Mesh::ventas();
     std::fs::remove_file(mesh.path().join("policies/masks.toml")).unwrap();

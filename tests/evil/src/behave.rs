@@ -68,6 +68,21 @@ pub(crate) fn run(payload: &str, batch: Batch) -> Result<Output, String> {
             log::write(log::Level::Warn, "two");
             Ok(computed(batch.columns, Rows::All))
         }
+        // An e-mail address made of a number, in every other row.
+        "invent" => {
+            let (mut offsets, mut bytes) = (vec![0], vec![]);
+            for row in 0..rows {
+                let text = if row % 2 == 0 { format!("ana{row}@correo.mx") } else { "nada".into() };
+                bytes.extend_from_slice(text.as_bytes());
+                offsets.push(bytes.len() as i32);
+            }
+            let texts = Texts {
+                offsets,
+                bytes,
+                validity: None,
+            };
+            Ok(computed(vec![Column::Utf8(texts)], Rows::All))
+        }
         // How often this instance has run, and what time it is: both must be the batch's own.
         "state" => {
             let run = RUNS.fetch_add(1, Ordering::Relaxed) + 1;
