@@ -2,6 +2,7 @@
 
 use std::hint::black_box;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow_array::{ArrayRef, Date32Array, StringArray, TimestampMicrosecondArray};
 use criterion::measurement::WallTime;
@@ -19,7 +20,10 @@ fn masks(criterion: &mut Criterion) {
     let card = |row: u32| format!("4111-1111-{:04}-{:04}", row / 10_000, row % 10_000);
 
     let mut group = criterion.benchmark_group("mask");
-    group.throughput(Throughput::Elements(u64::from(ROWS)));
+    group
+        .throughput(Throughput::Elements(u64::from(ROWS)))
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2));
     for (name, mask, tag, column) in [
         ("token/email", MaskKind::Token, "pii:email", column(lower)),
         (

@@ -2,6 +2,7 @@
 
 use std::hint::black_box;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow_array::{ArrayRef, BinaryArray, Int64Array, StringArray};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -25,7 +26,10 @@ fn seals(criterion: &mut Criterion) {
     let numbers: ArrayRef = Arc::new((0..i64::from(ROWS)).collect::<Int64Array>());
 
     let mut group = criterion.benchmark_group("seal");
-    group.throughput(Throughput::Elements(u64::from(ROWS)));
+    group
+        .throughput(Throughput::Elements(u64::from(ROWS)))
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2));
     for (name, column) in [
         ("email", &emails),
         ("int64", &numbers),
