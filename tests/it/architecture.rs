@@ -71,6 +71,7 @@ const ONLY: &[(&str, &[&str])] = &[
     ("aes-gcm", &["malla-privacy"]),
     ("ed25519-dalek", &["malla-audit"]),
     ("saphyr", &["malla-contract"]),
+    ("rdkafka", &["malla-source"]),
     ("axum", &["malla-serve"]),
     ("clap", &["malla"]),
     ("indicatif", &["malla"]),

@@ -106,9 +106,21 @@ pub(crate) struct Simulate {
     /// The domain whose source is written
     #[arg(long, value_name = "D", default_value = "ventas")]
     pub(crate) domain: String,
+    /// What the source must be; it is written whichever it is when left out
+    #[arg(long, value_enum)]
+    pub(crate) to: Option<Target>,
     /// Print the result as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Where simulated events go.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Target {
+    /// A folder
+    Directory,
+    /// A topic
+    Kafka,
 }
 
 #[derive(Debug, Args)]

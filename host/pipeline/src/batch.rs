@@ -24,7 +24,6 @@ use crate::undeclared::{Blocked, UNDECLARED};
 pub(crate) struct Processed {
     pub(crate) partition: String,
     pub(crate) range: Range,
-    pub(crate) lines: usize,
     pub(crate) quarantine: RecordBatch,
     pub(crate) raw: RecordBatch,
     /// One for each step of the flow, in its order.
@@ -39,6 +38,23 @@ pub(crate) struct Range {
     pub(crate) to: i64,
     /// The batch's own clock, in microseconds since 1970 UTC.
     pub(crate) event_time: i64,
+    /// Nothing of the partition comes before.
+    #[serde(default)]
+    pub(crate) begins: bool,
+    /// How many there are: a source that has lost some cannot give the batch again.
+    #[serde(default)]
+    pub(crate) lines: usize,
+}
+
+impl Range {
+    /// Whether a table that stands there is where the batch starts.
+    pub(crate) fn follows(&self, offset: Option<i64>) -> bool {
+        if self.begins {
+            offset.is_none()
+        } else {
+            offset == Some(self.from)
+        }
+    }
 }
 
 /// Why the rows of a failed step are in quarantine.
@@ -134,8 +150,9 @@ impl Flow {
                 from: lines.from(),
                 to: lines.to(),
                 event_time,
+                begins: lines.begins(),
+                lines: lines.len(),
             },
-            lines: lines.len(),
             quarantine: self.quarantined(&decoded, lines, event_time, &rejections, &failures, &blocked)?,
             raw: self.raw(&decoded, lines, event_time)?,
             curated,

@@ -24,15 +24,10 @@ pub(crate) struct Tables {
     pub(crate) curated: Vec<Table>,
 }
 
-/// Batches that are committed together.
+/// Batches that are committed together: of each partition, in order and without a gap.
 #[derive(Default)]
 pub(crate) struct Tick {
-    pub(crate) lines: usize,
-    pub(crate) counts: Vec<Counts>,
-    plan: BTreeMap<String, Vec<Range>>,
-    quarantine: Vec<RecordBatch>,
-    raw: Vec<RecordBatch>,
-    curated: Vec<Vec<RecordBatch>>,
+    batches: Vec<Processed>,
 }
 
 /// What the quarantine commit remembers of a tick.
@@ -69,26 +64,69 @@ impl Tables {
 
 impl Tick {
     pub(crate) fn push(&mut self, batch: Processed) {
-        self.lines += batch.lines;
-        self.plan.entry(batch.partition).or_default().push(batch.range);
-        self.quarantine.push(batch.quarantine);
-        self.raw.push(batch.raw);
-        self.curated.resize_with(batch.curated.len(), Vec::new);
-        for (rows, new) in self.curated.iter_mut().zip(batch.curated) {
-            rows.push(new);
-        }
-        self.counts.extend(batch.counts);
+        self.batches.push(batch);
+    }
+
+    /// Leaves out what was read of partitions that another process reads now.
+    pub(crate) fn leave_out(&mut self, partitions: &[String]) {
+        self.batches
+            .retain(|batch| !partitions.contains(&batch.partition));
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.plan.is_empty()
+        self.batches.is_empty()
+    }
+
+    pub(crate) fn lines(&self) -> usize {
+        self.batches.iter().map(|batch| batch.range.lines).sum()
+    }
+
+    /// For each batch, what became of its lines in each step.
+    pub(crate) fn counts(&self) -> Vec<Counts> {
+        self.batches
+            .iter()
+            .flat_map(|batch| batch.counts.iter().cloned())
+            .collect()
+    }
+
+    /// Where each partition stands once it is committed.
+    pub(crate) fn positions(&self) -> BTreeMap<String, i64> {
+        let ends = self.batches.iter();
+        ends.map(|batch| (batch.partition.clone(), batch.range.to))
+            .collect()
+    }
+
+    fn ranges(&self) -> BTreeMap<String, Vec<Range>> {
+        let mut ranges: BTreeMap<String, Vec<Range>> = BTreeMap::new();
+        for batch in &self.batches {
+            ranges
+                .entry(batch.partition.clone())
+                .or_default()
+                .push(batch.range);
+        }
+        ranges
+    }
+
+    fn raw(&self) -> Vec<RecordBatch> {
+        rows(self.batches.iter().map(|batch| &batch.raw))
+    }
+
+    fn quarantine(&self) -> Vec<RecordBatch> {
+        rows(self.batches.iter().map(|batch| &batch.quarantine))
+    }
+
+    /// One list for each step.
+    fn curated(&self, steps: usize) -> Vec<Vec<RecordBatch>> {
+        (0..steps)
+            .map(|step| rows(self.batches.iter().filter_map(|batch| batch.curated.get(step))))
+            .collect()
     }
 
     /// Records that these rows are written, and by which rules, and waits until that is on disk: no table changes without
     /// a record of it. Blocks for as long as a sync takes.
     pub(crate) fn record(&self, flow: &Flow, audit: &AuditLog) -> Result<(), AuditError> {
         let ranges: Vec<String> = self
-            .plan
+            .ranges()
             .iter()
             .filter_map(|(partition, ranges)| {
                 Some(format!(
@@ -98,8 +136,10 @@ impl Tick {
                 ))
             })
             .collect();
-        let rows = |batches: &[RecordBatch]| batches.iter().map(RecordBatch::num_rows).sum::<usize>();
-        let tables = [&self.raw, &self.quarantine].into_iter().chain(&self.curated);
+        let count = |batches: &[RecordBatch]| batches.iter().map(RecordBatch::num_rows).sum::<usize>();
+        let tables = [self.raw(), self.quarantine()]
+            .into_iter()
+            .chain(self.curated(flow.steps.len()));
         for ((object, rule), batches) in flow.grants.iter().zip(tables) {
             audit.record(
                 Record::new(Kind::Write, object, Outcome::Allow)
@@ -107,7 +147,7 @@ impl Tick {
                     .with_action("write")
                     .with_rule(rule)
                     .with_policy(&flow.policy_digest)
-                    .with_detail("rows", rows(batches))
+                    .with_detail("rows", count(&batches))
                     .with_detail("plugin", flow.plugin.digest())
                     .with_detail("offsets", ranges.join(" ")),
             )?;
@@ -116,16 +156,13 @@ impl Tick {
     }
 
     /// Commits every table.
-    pub(crate) async fn commit(self, flow: &Flow, tables: &Tables) -> Result<TickCommitted, FlowError> {
-        let plan = self.plan(flow);
-        let advances = self.advances(flow, &tables.quarantine);
-        let quarantine = rows(self.quarantine.clone());
+    pub(crate) async fn commit(&self, flow: &Flow, tables: &Tables) -> Result<TickCommitted, FlowError> {
         tables
             .quarantine
             .commit(Commit {
-                batches: quarantine,
-                advances,
-                info: info(&plan, true),
+                batches: self.quarantine(),
+                advances: self.advances(flow, &tables.quarantine),
+                info: info(&self.plan(flow), true),
             })
             .await?;
         self.follow(flow, tables, |_| true).await
@@ -133,16 +170,16 @@ impl Tick {
 
     /// Commits the tables that follow quarantine, those of `which`.
     pub(crate) async fn follow(
-        self,
+        &self,
         flow: &Flow,
         tables: &Tables,
         which: impl Fn(&Table) -> bool,
     ) -> Result<TickCommitted, FlowError> {
         let info = info(&self.plan(flow), false);
-        let batches = std::iter::once(&self.raw).chain(&self.curated);
+        let batches = std::iter::once(self.raw()).chain(self.curated(tables.curated.len()));
         let commits = tables.followers().zip(batches).map(|(table, batches)| {
             let commit = which(table).then(|| Commit {
-                batches: rows(batches.clone()),
+                batches,
                 advances: self.advances(flow, table),
                 info: info.clone(),
             });
@@ -161,18 +198,18 @@ impl Tick {
         Plan {
             plugin: flow.plugin.digest().to_owned(),
             policy: flow.policy_digest.clone(),
-            batches: self.plan.clone(),
+            batches: self.ranges(),
         }
     }
 
     fn advances(&self, flow: &Flow, table: &Table) -> Vec<Advance> {
-        self.plan
+        self.ranges()
             .iter()
             .filter_map(|(partition, ranges)| {
                 let (first, last) = (ranges.first()?, ranges.last()?);
                 Some(Advance {
                     app_id: app_id(flow, table, partition),
-                    from: (first.from != 0).then_some(first.from),
+                    from: (!first.begins).then_some(first.from),
                     to: last.to,
                 })
             })
@@ -185,8 +222,8 @@ pub(crate) fn app_id(flow: &Flow, table: &Table, partition: &str) -> String {
     format!("malla/{}/{}/{partition}", table.id(), flow.source.name)
 }
 
-fn rows(batches: Vec<RecordBatch>) -> Vec<RecordBatch> {
-    batches.into_iter().filter(|batch| batch.num_rows() > 0).collect()
+fn rows<'a>(batches: impl Iterator<Item = &'a RecordBatch>) -> Vec<RecordBatch> {
+    batches.filter(|batch| batch.num_rows() > 0).cloned().collect()
 }
 
 /// What a commit says of itself: who made it, and, in quarantine, the plan.

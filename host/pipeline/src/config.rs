@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use malla_source::KafkaConfig;
 use serde::Deserialize;
 
 use crate::error::ConfigError;
@@ -48,12 +49,14 @@ pub struct AdminConfig {
     pub listen: Option<SocketAddr>,
 }
 
-/// Where a source's events come from.
+/// Where a source's events come from: one of these.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SourceConfig {
+#[serde(rename_all = "snake_case")]
+pub enum SourceConfig {
     /// Folder whose sub-folders are partitions of append-only JSON Lines segments.
-    pub directory: PathBuf,
+    Directory(PathBuf),
+    /// A topic.
+    Kafka(KafkaConfig),
 }
 
 /// How much of a source goes through a plugin at once.
@@ -164,7 +167,9 @@ impl Config {
             *path = folder.join(&*path);
         }
         for source in self.sources.values_mut().flat_map(BTreeMap::values_mut) {
-            source.directory = folder.join(&source.directory);
+            if let SourceConfig::Directory(directory) = source {
+                *directory = folder.join(&*directory);
+            }
         }
     }
 
@@ -186,6 +191,15 @@ impl Config {
         }
         if !(self.commit.seconds > 0.0 && self.commit.seconds <= 3600.0) {
             return bad("`commit.seconds` must be above 0 and at most 3600");
+        }
+        for (domain, sources) in &self.sources {
+            for (source, place) in sources {
+                if let SourceConfig::Kafka(kafka) = place
+                    && let Err(error) = kafka.check()
+                {
+                    return bad(&format!("[sources.{domain}.{source}.kafka]: {error}"));
+                }
+            }
         }
         for (name, seconds) in [
             ("limits.wall_clock_seconds", self.limits.wall_clock_seconds),
@@ -238,6 +252,15 @@ seconds = 5.0                 # .. or when they have waited this long
 # Where each source of a contract comes from: a folder whose sub-folders are partitions of JSON Lines files.
 # [sources.<domain>.<source>]
 # directory = "sources/<domain>/<source>"
+#
+# Or a topic. The settings are librdkafka's; a secret is read from the environment.
+# [sources.<domain>.<source>.kafka]
+# topic = "<domain>.<source>"
+# start = "earliest"          # or latest, or a time: where a partition begins that no table knows
+# [sources.<domain>.<source>.kafka.settings]
+# "bootstrap.servers" = "broker:9092"
+# "security.protocol" = "sasl_ssl"
+# "sasl.password" = { env = "KAFKA_PASSWORD" }
 "#;
 
 #[cfg(test)]
@@ -251,10 +274,42 @@ mod tests {
         std::fs::write(&path, template(&[("ventas", "transacciones")])).unwrap();
         let config = Config::load(&path).unwrap();
         assert_eq!(config.lake, dir.path().join("lake").to_string_lossy());
-        assert_eq!(
-            config.sources["ventas"]["transacciones"].directory,
-            dir.path().join("sources/ventas/transacciones")
-        );
+        let SourceConfig::Directory(directory) = &config.sources["ventas"]["transacciones"] else {
+            panic!("a directory");
+        };
+        assert_eq!(*directory, dir.path().join("sources/ventas/transacciones"));
+    }
+
+    #[test]
+    fn a_topic_is_a_source_and_what_cannot_work_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("malla.toml");
+        let kafka = |rest: &str| {
+            let table = "\n[sources.ventas.transacciones.kafka]\ntopic = \"ventas\"\n";
+            std::fs::write(&path, template(&[]) + table + rest).unwrap();
+            Config::load(&path)
+        };
+        let settings = "[sources.ventas.transacciones.kafka.settings]\n\"bootstrap.servers\" = \"h:1\"\n";
+        let config = kafka(&format!(
+            "start = \"latest\"\n{settings}\"sasl.password\" = {{ env = \"P\" }}\n"
+        ));
+        assert!(matches!(
+            config.unwrap().sources["ventas"]["transacciones"],
+            SourceConfig::Kafka(_)
+        ));
+        for (text, named) in [
+            ("", "settings"),
+            ("[sources.ventas.transacciones.kafka.settings]\n", "bootstrap.servers"),
+            (&format!("start = \"ayer\"\n{settings}"), "earliest"),
+            (
+                &format!("{settings}\"enable.auto.commit\" = true\n"),
+                "enable.auto.commit",
+            ),
+            (&format!("topik = \"x\"\n{settings}"), "topik"),
+        ] {
+            let error = kafka(text).unwrap_err().to_string();
+            assert!(error.contains(named), "{error}");
+        }
     }
 
     #[test]

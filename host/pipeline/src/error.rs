@@ -70,7 +70,7 @@ pub enum Refusal {
         second: PathBuf,
     },
     #[error(
-        "source `{domain}.{source_name}` of the contract has no place in malla.toml: add [sources.{domain}.{source_name}] with `directory`"
+        "source `{domain}.{source_name}` of the contract has no place in malla.toml: add [sources.{domain}.{source_name}] with `directory`, or [sources.{domain}.{source_name}.kafka]"
     )]
     NoSource { domain: String, source_name: String },
     #[error("product `{product}`: {source}")]
@@ -164,6 +164,16 @@ pub enum FlowError {
         table: String,
         quarantine: Option<i64>,
         behind: Option<i64>,
+    },
+    #[error(
+        "partition `{partition}`: a commit was cut off that plugin {plugin} began under policy {policy}, and {} has no copy of both: copy `plugins` and `policies` there from the host that began it",
+        state.display()
+    )]
+    NotKept {
+        partition: String,
+        plugin: String,
+        policy: String,
+        state: PathBuf,
     },
     #[error(
         "partition `{partition}`: `{table}` is at offset {ahead}, ahead of the quarantine table at {quarantine:?}: was the quarantine table moved or restored? restore both to the same time"

@@ -181,7 +181,7 @@ impl Mesh {
             .sources
             .get(&contract.domain)
             .and_then(|sources| sources.get(source));
-        let directory = place.ok_or_else(missing)?.directory.clone();
+        let place = place.ok_or_else(missing)?.clone();
         let source = contract.source(source).ok_or_else(missing)?;
         let flow = Ingredients {
             contract,
@@ -190,7 +190,7 @@ impl Mesh {
             keys: &self.keys,
             today: today(),
         }
-        .flow(source, directory)?;
+        .flow(source, place)?;
         flow.probe()?;
         Ok(flow)
     }

@@ -1,7 +1,6 @@
 //! What is decided once for a flow, before any data moves: schemas, the plugin's view, masks.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
@@ -13,6 +12,7 @@ use malla_policy::{
 use malla_privacy::{KeyStore, Masker, Sealer};
 use malla_sandbox::Plugin;
 
+use crate::config::SourceConfig;
 use crate::error::Refusal;
 use crate::quarantine;
 use crate::screen::Screen;
@@ -29,7 +29,7 @@ pub(crate) struct Flow {
     pub(crate) name: String,
     pub(crate) domain: String,
     pub(crate) source: Source,
-    pub(crate) directory: PathBuf,
+    pub(crate) place: SourceConfig,
     pub(crate) plugin: Plugin,
     pub(crate) plugin_version: String,
     pub(crate) policy_digest: String,
@@ -95,7 +95,7 @@ pub(crate) struct Ingredients<'a> {
 }
 
 impl Ingredients<'_> {
-    pub(crate) fn flow(&self, source: &Source, directory: PathBuf) -> Result<Flow, Refusal> {
+    pub(crate) fn flow(&self, source: &Source, place: SourceConfig) -> Result<Flow, Refusal> {
         let domain = &self.contract.domain;
         let screened = source.table.columns.iter().enumerate();
         let screened = screened.filter(|(_, column)| Screen::looks_at(column));
@@ -106,7 +106,7 @@ impl Ingredients<'_> {
             name: format!("{domain}.{}", source.name),
             domain: domain.clone(),
             source: source.clone(),
-            directory,
+            place,
             plugin: self.plugin.clone(),
             plugin_version: self.contract.version.to_string(),
             policy_digest: self.policy.digest().to_owned(),

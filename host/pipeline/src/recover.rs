@@ -1,143 +1,149 @@
-//! Where a flow goes on after it was stopped, however it was stopped.
+//! Where a flow goes on after it was stopped, however it was stopped, and whichever process it was.
 
 use std::collections::BTreeMap;
 
 use futures::{StreamExt, pin_mut};
 use malla_audit::AuditLog;
 use malla_lake::Table;
-use malla_source::{Decoder, DirectorySource};
+use malla_source::{Decoder, Source, SourceError};
 
+use crate::batch::Range;
 use crate::commit::{Plan, Tables, Tick, app_id};
 use crate::error::FlowError;
+use crate::mesh::Mesh;
 use crate::plan::Flow;
 
-/// The offsets of every partition in every table of a flow.
+/// Where one partition stands in every table of a flow.
 struct Offsets {
-    quarantine: BTreeMap<String, Option<i64>>,
-    /// One map for each table that follows quarantine.
-    followers: Vec<BTreeMap<String, Option<i64>>>,
+    quarantine: Option<i64>,
+    /// One for each table that follows quarantine.
+    followers: Vec<Option<i64>>,
 }
 
-/// Completes a tick that a crash cut in two, and returns where each partition goes on (0: at its start).
+/// Completes for these partitions a tick that was cut in two, and returns where each goes on. `None`: no table knows it.
+///
+/// A tick can be another process's, of more partitions than these: each is completed by whoever reads it now.
 pub(crate) async fn recover(
+    mesh: &Mesh,
     flow: &Flow,
-    as_of: impl AsyncFnOnce(&str, &str) -> Option<Flow>,
     tables: &Tables,
-    source: &DirectorySource,
+    source: &Source,
     partitions: &[String],
-    audit: &AuditLog,
-) -> Result<BTreeMap<String, i64>, FlowError> {
-    let offsets = Offsets::read(flow, tables, partitions).await?;
-    offsets.check_order(tables)?;
-    if let Some((partition, table, behind)) = offsets.first_behind(tables) {
-        let Some(plan) = last_plan(&tables.quarantine, &partition).await? else {
-            return Err(offsets.no_plan(partition, table, behind));
-        };
-        if !offsets.plan_fits(&plan) {
-            return Err(offsets.no_plan(partition, table, behind));
+) -> Result<BTreeMap<String, Option<i64>>, FlowError> {
+    let mut positions = BTreeMap::new();
+    for partition in partitions {
+        let offsets = Offsets::read(flow, tables, partition).await?;
+        offsets.check_order(tables, partition)?;
+        if let Some((table, behind)) = offsets.first_behind(tables) {
+            let plan = last_plan(&tables.quarantine, partition).await?;
+            let ranges = plan
+                .as_ref()
+                .and_then(|plan| plan.batches.get(partition))
+                .filter(|ranges| offsets.fit(ranges));
+            let (Some(plan), Some(ranges)) = (&plan, ranges) else {
+                return Err(FlowError::NoPlan {
+                    partition: partition.clone(),
+                    table,
+                    quarantine: offsets.quarantine,
+                    behind,
+                });
+            };
+            tracing::info!(
+                flow = flow.name,
+                partition,
+                "Completing a commit that was cut off."
+            );
+            // What was begun is completed as it was begun: under another policy, or by another version of the plugin, other
+            // rows may be in quarantine, and that is committed already.
+            let older;
+            let flow = if plan.plugin == flow.plugin.digest() && plan.policy == flow.policy_digest {
+                flow
+            } else {
+                older =
+                    mesh.flow_as_of(flow, &plan.plugin, &plan.policy)
+                        .ok_or_else(|| FlowError::NotKept {
+                            partition: partition.clone(),
+                            plugin: plan.plugin.clone(),
+                            policy: plan.policy.clone(),
+                            state: mesh.config.state.clone(),
+                        })?;
+                &older
+            };
+            complete(
+                flow,
+                tables,
+                (partition, ranges),
+                source,
+                &offsets,
+                &mesh.audit,
+            )
+            .await?;
         }
-        tracing::info!(flow = flow.name, "Completing a commit that was cut off.");
-        // What was begun is completed as it was begun: under another policy, or by another version of the plugin, other
-        // rows may be in quarantine, and that is committed already.
-        let older = if plan.plugin == flow.plugin.digest() && plan.policy == flow.policy_digest {
-            None
-        } else {
-            as_of(&plan.plugin, &plan.policy).await
-        };
-        let flow = older.as_ref().unwrap_or(flow);
-        complete(flow, tables, source, &plan, &offsets, audit).await?;
+        positions.insert(partition.clone(), offsets.quarantine);
     }
-    Ok(offsets
-        .quarantine
-        .into_iter()
-        .map(|(partition, offset)| (partition, offset.unwrap_or(0)))
-        .collect())
+    Ok(positions)
 }
 
 impl Offsets {
-    async fn read(flow: &Flow, tables: &Tables, partitions: &[String]) -> Result<Self, FlowError> {
+    /// As they are at one time, though another process may be at its last commit.
+    async fn read(flow: &Flow, tables: &Tables, partition: &str) -> Result<Self, FlowError> {
+        const TRIES: usize = 5;
+        let quarantine_now = async || {
+            let app_id = app_id(flow, &tables.quarantine, partition);
+            tables.quarantine.offset(&app_id).await
+        };
+        let mut quarantine = quarantine_now().await?;
         let mut followers = Vec::new();
-        for table in tables.followers() {
-            followers.push(of_table(flow, table, partitions).await?);
+        for _ in 0..TRIES {
+            followers.clear();
+            for table in tables.followers() {
+                followers.push(table.offset(&app_id(flow, table, partition)).await?);
+            }
+            let after = quarantine_now().await?;
+            if after == quarantine {
+                break;
+            }
+            quarantine = after;
         }
         Ok(Self {
-            quarantine: of_table(flow, &tables.quarantine, partitions).await?,
+            quarantine,
             followers,
         })
     }
 
-    fn quarantine(&self, partition: &str) -> Option<i64> {
-        self.quarantine.get(partition).copied().flatten()
-    }
-
-    fn check_order(&self, tables: &Tables) -> Result<(), FlowError> {
-        for (table, offsets) in tables.followers().zip(&self.followers) {
-            for (partition, offset) in offsets {
-                if let Some(ahead) = offset.filter(|offset| Some(*offset) > self.quarantine(partition)) {
-                    return Err(FlowError::Ahead {
-                        partition: partition.clone(),
-                        table: table.id().to_string(),
-                        ahead,
-                        quarantine: self.quarantine(partition),
-                    });
-                }
+    fn check_order(&self, tables: &Tables, partition: &str) -> Result<(), FlowError> {
+        for (table, offset) in tables.followers().zip(&self.followers) {
+            if let Some(ahead) = offset.filter(|_| *offset > self.quarantine) {
+                return Err(FlowError::Ahead {
+                    partition: partition.to_owned(),
+                    table: table.id().to_string(),
+                    ahead,
+                    quarantine: self.quarantine,
+                });
             }
         }
         Ok(())
     }
 
-    fn first_behind(&self, tables: &Tables) -> Option<(String, String, Option<i64>)> {
+    fn first_behind(&self, tables: &Tables) -> Option<(String, Option<i64>)> {
         tables
             .followers()
             .zip(&self.followers)
-            .find_map(|(table, offsets)| {
-                let (partition, offset) = offsets
-                    .iter()
-                    .find(|(partition, offset)| **offset < self.quarantine(partition))?;
-                Some((partition.clone(), table.id().to_string(), *offset))
-            })
+            .find(|(_, offset)| **offset < self.quarantine)
+            .map(|(table, offset)| (table.id().to_string(), *offset))
     }
 
-    /// Whether the plan leads from where each table that is behind stands to where quarantine stands.
-    fn plan_fits(&self, plan: &Plan) -> bool {
-        let ends = plan
-            .batches
-            .iter()
-            .all(|(partition, ranges)| ranges.last().map(|range| range.to) == self.quarantine(partition));
-        let starts = self.followers.iter().flatten().all(|(partition, offset)| {
-            *offset == self.quarantine(partition)
-                || plan
-                    .batches
-                    .get(partition)
-                    .and_then(|ranges| ranges.first())
-                    .is_some_and(|range| range.from == offset.unwrap_or(0))
-        });
-        ends && starts
+    /// Whether batches lead from where each table that is behind stands to where quarantine stands.
+    fn fit(&self, ranges: &[Range]) -> bool {
+        let (Some(first), Some(last)) = (ranges.first(), ranges.last()) else {
+            return false;
+        };
+        Some(last.to) == self.quarantine
+            && self
+                .followers
+                .iter()
+                .all(|offset| *offset == self.quarantine || first.follows(*offset))
     }
-
-    fn no_plan(&self, partition: String, table: String, behind: Option<i64>) -> FlowError {
-        FlowError::NoPlan {
-            quarantine: self.quarantine(&partition),
-            partition,
-            table,
-            behind,
-        }
-    }
-}
-
-async fn of_table(
-    flow: &Flow,
-    table: &Table,
-    partitions: &[String],
-) -> Result<BTreeMap<String, Option<i64>>, FlowError> {
-    let mut offsets = BTreeMap::new();
-    for partition in partitions {
-        offsets.insert(
-            partition.clone(),
-            table.offset(&app_id(flow, table, partition)).await?,
-        );
-    }
-    Ok(offsets)
 }
 
 /// The newest plan that mentions a partition.
@@ -156,29 +162,36 @@ async fn last_plan(quarantine: &Table, partition: &str) -> Result<Option<Plan>, 
 async fn complete(
     flow: &Flow,
     tables: &Tables,
-    source: &DirectorySource,
-    plan: &Plan,
+    (partition, ranges): (&str, &[Range]),
+    source: &Source,
     offsets: &Offsets,
     audit: &AuditLog,
 ) -> Result<(), FlowError> {
+    let bounds: Vec<(i64, i64)> = ranges.iter().map(|range| (range.from, range.to)).collect();
+    let begins = ranges.first().is_some_and(|range| range.begins);
+    let batches = source.repeat(partition, &bounds, begins)?;
     let mut tick = Tick::default();
     let mut decoder = Decoder::new(&flow.source.table);
-    for (partition, ranges) in &plan.batches {
-        let from = ranges.first().map_or(0, |range| range.from);
-        let mut reader = source.reader(partition, from)?;
-        for range in ranges {
-            let lines = reader.repeat(range.from, range.to)?;
-            tick.push(flow.process(&mut decoder, &lines, range.event_time)?);
+    for (range, lines) in ranges.iter().zip(batches) {
+        if lines.len() != range.lines {
+            return Err(FlowError::Source(SourceError::NotRepeatable {
+                partition: partition.to_owned(),
+                from: range.from,
+                to: range.to,
+                reason: format!(
+                    "it had {} lines and has {} now: restore the source",
+                    range.lines,
+                    lines.len()
+                ),
+            }));
         }
+        tick.push(flow.process(&mut decoder, &lines, range.event_time)?);
     }
     tick.record(flow, audit)?;
     let behind: Vec<String> = tables
         .followers()
         .zip(&offsets.followers)
-        .filter(|(_, at)| {
-            at.iter()
-                .any(|(partition, at)| *at < offsets.quarantine(partition))
-        })
+        .filter(|(_, offset)| **offset < offsets.quarantine)
         .map(|(table, _)| table.id().to_string())
         .collect();
     tick.follow(flow, tables, |table| behind.contains(&table.id().to_string()))

@@ -6,11 +6,13 @@ use std::time::{Duration, Instant};
 
 use malla_audit::{AuditError, Kind, Outcome, Record};
 use malla_contract::Contract;
+use malla_lake::LakeError;
 use malla_policy::Policy;
-use malla_source::{DirectoryConfig, DirectorySource};
+use malla_source::{Change, DirectoryConfig, DirectorySource, KafkaSource, Source, SourceError};
 use tokio::sync::{mpsc, watch};
 
 use crate::commit::{Tables, Tick};
+use crate::config::SourceConfig;
 use crate::error::{FlowError, MeshError, Refusal};
 use crate::mesh::Mesh;
 use crate::plan::Flow;
@@ -55,6 +57,8 @@ impl Stop {
 /// How long a flow waits after its first failure before it tries again; doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// How often in a run another process may be quicker without that being a failure.
+const CONFLICTS: u32 = 10;
 const LOOK_AT_POLICIES: Duration = Duration::from_millis(250);
 
 impl Mesh {
@@ -215,6 +219,7 @@ impl Runner {
             .collect();
         let started = Instant::now();
         let mut pause = FIRST_PAUSE;
+        let mut conflicts = 0;
         let failure = loop {
             let error = match self.attempt(&mut products, started).await {
                 Ok(Ended::Done) => break None,
@@ -224,6 +229,13 @@ impl Runner {
                 },
                 Err(error) => error,
             };
+            // Another process was quicker, with a partition that the group has given to it by now.
+            if matches!(error, FlowError::Lake(LakeError::OffsetConflict { .. })) && conflicts < CONFLICTS {
+                tracing::warn!(flow = self.flow.name, %error, "Looks again where the tables stand.");
+                conflicts += 1;
+                self.wait(FIRST_PAUSE).await;
+                continue;
+            }
             self.mesh.metrics.flow_failed(&self.flow);
             tracing::error!(flow = self.flow.name, %error, "A flow stopped.");
             if self.once || self.stop.is_asked() {
@@ -266,33 +278,15 @@ impl Runner {
             return Ok(Ended::NewPolicy);
         }
         let tables = Tables::open(&self.mesh.lake, &self.flow).await?;
-        let source = Arc::new(DirectorySource::open(DirectoryConfig::new(
-            &self.flow.directory,
-            self.mesh
-                .config
-                .state
-                .join("sources")
-                .join(&self.flow.domain)
-                .join(&self.flow.source.name),
-        ))?);
-        let partitions = source.partitions()?;
-        let older = async |plugin: &str, policy: &str| self.mesh.flow_as_of(&self.flow, plugin, policy);
-        let positions = recover(&self.flow, older, &tables, &source, &partitions, &self.mesh.audit).await?;
+        let source = tokio::task::block_in_place(|| self.open_source())?;
         // Two batches wait for each that is worked on: enough to keep the workers busy, and a bound on memory.
         let (sender, receiver) = mpsc::channel(self.queue.workers() * 2);
-        let reading = self
-            .queue
-            .flow(Arc::clone(&self.flow), Arc::clone(&source), sender, self.once);
-        for (partition, position) in positions {
-            reading.add(partition, position)?;
-        }
-        if self.once {
-            reading.seal();
-        }
+        let reading = self.queue.flow(Arc::clone(&self.flow), sender, self.once);
         let finder = self.find_partitions(&reading, &source, &tables);
         let committer = Committer {
             flow: &self.flow,
             tables: &tables,
+            source: &source,
             mesh: &self.mesh,
             policy,
             products,
@@ -303,45 +297,91 @@ impl Runner {
             error = finder => Err(error),
         };
         reading.close();
+        // Leaving a group takes a moment.
+        tokio::task::block_in_place(|| drop(source));
         result
     }
 
-    /// Looks for partitions that were not there at the start. Returns only with an error.
+    fn open_source(&self) -> Result<Source, SourceError> {
+        let Flow { domain, source, .. } = &*self.flow;
+        match &self.flow.place {
+            SourceConfig::Directory(directory) => {
+                let state = self.mesh.config.state.join("sources");
+                let journals = state.join(domain).join(&source.name);
+                DirectorySource::open(DirectoryConfig::new(directory, journals)).map(Source::Directory)
+            }
+            SourceConfig::Kafka(config) => {
+                let group = format!("malla.{domain}.{}", source.name);
+                KafkaSource::open(config, &group, self.queue.limit()).map(Source::Kafka)
+            }
+        }
+    }
+
+    /// Has partitions read that come, and let go of that go. Returns only with an error.
     async fn find_partitions(
         &self,
         reading: &crate::workers::Reading,
-        source: &DirectorySource,
+        source: &Source,
         tables: &Tables,
     ) -> FlowError {
-        const EVERY: Duration = Duration::from_secs(2);
+        const FOLDERS: Duration = Duration::from_secs(2);
+        const TICK: Duration = Duration::from_millis(20);
+        let mut found_any = false;
+        let mut looked: Option<Instant> = None;
         loop {
-            self.wait(EVERY).await;
-            if self.once || self.stop.is_asked() {
+            if self.stop.is_asked() || (self.once && found_any && reading.has_ended()) {
                 reading.seal();
                 return std::future::pending().await;
             }
-            let found = async {
-                let new: Vec<String> = source
-                    .partitions()?
-                    .into_iter()
-                    .filter(|name| !reading.knows(name))
-                    .collect();
-                if new.is_empty() {
-                    return Ok(());
-                }
-                let older =
-                    async |plugin: &str, policy: &str| self.mesh.flow_as_of(&self.flow, plugin, policy);
-                for (partition, position) in
-                    recover(&self.flow, older, tables, source, &new, &self.mesh.audit).await?
-                {
-                    reading.add(partition, position)?;
-                }
-                Ok::<(), FlowError>(())
+            let due = match source {
+                Source::Kafka(_) => true,
+                Source::Directory(_) => looked.is_none_or(|at| !self.once && at.elapsed() >= FOLDERS),
             };
-            if let Err(error) = found.await {
-                return error;
+            if due {
+                looked = Some(Instant::now());
+                match self.apply_changes(reading, source, tables).await {
+                    Ok(found) => found_any |= found,
+                    Err(error) => return error,
+                }
+            }
+            tokio::time::sleep(TICK).await;
+        }
+    }
+
+    /// Says whether partitions were given, were it none.
+    async fn apply_changes(
+        &self,
+        reading: &crate::workers::Reading,
+        source: &Source,
+        tables: &Tables,
+    ) -> Result<bool, FlowError> {
+        let mut found = false;
+        if self.once {
+            source.check_alive()?;
+        }
+        for change in source.changes(|partition| reading.knows(partition))? {
+            match change {
+                Change::Added { partitions, ticket } => {
+                    let positions = recover(&self.mesh, &self.flow, tables, source, &partitions).await?;
+                    for reader in tokio::task::block_in_place(|| source.start(ticket, &positions))? {
+                        reading.add(reader);
+                    }
+                    if !partitions.is_empty() {
+                        tracing::debug!(flow = self.flow.name, ?partitions, "Reads partitions.");
+                    }
+                    found = true;
+                }
+                Change::Removed {
+                    partitions,
+                    lost,
+                    released,
+                } => {
+                    tracing::info!(flow = self.flow.name, ?partitions, lost, "Lets go of partitions.");
+                    reading.remove(partitions, lost, released).await;
+                }
             }
         }
+        Ok(found)
     }
 }
 
@@ -349,6 +389,7 @@ impl Runner {
 struct Committer<'a> {
     flow: &'a Flow,
     tables: &'a Tables,
+    source: &'a Source,
     mesh: &'a Mesh,
     policy: watch::Receiver<Policy>,
     products: &'a mut [ProductReport],
@@ -373,14 +414,28 @@ impl Committer<'_> {
                 message = next => message,
             };
             match message {
-                Ok(Some(Message::Batch(batch))) => {
+                Ok(Some(Message::Batch(_, lease))) if lease.is_revoked() => continue,
+                Ok(Some(Message::Batch(batch, _))) => {
                     due.get_or_insert_with(|| {
                         tokio::time::Instant::now() + self.mesh.config.commit.interval()
                     });
                     tick.push(*batch);
-                    if tick.lines < self.mesh.config.commit.rows {
+                    if tick.lines() < self.mesh.config.commit.rows {
                         continue;
                     }
+                }
+                Ok(Some(Message::Release {
+                    partitions,
+                    lost,
+                    released,
+                })) => {
+                    if lost {
+                        tick.leave_out(&partitions);
+                    }
+                    self.commit(std::mem::take(&mut tick)).await?;
+                    due = None;
+                    drop(released);
+                    continue;
                 }
                 Ok(Some(Message::Failed(error))) => {
                     self.commit(std::mem::take(&mut tick)).await?;
@@ -394,15 +449,16 @@ impl Committer<'_> {
         }
     }
 
-    async fn commit(&mut self, mut tick: Tick) -> Result<(), FlowError> {
+    async fn commit(&mut self, tick: Tick) -> Result<(), FlowError> {
         if tick.is_empty() {
             return Ok(());
         }
         let begun = Instant::now();
-        let lines = tick.lines;
-        let counts = std::mem::take(&mut tick.counts);
+        let lines = tick.lines();
+        let counts = tick.counts();
         tick.record(self.flow, &self.mesh.audit)?;
         let committed = tick.commit(self.flow, self.tables).await?;
+        self.source.committed(&tick.positions());
         for (product, commit) in self.products.iter_mut().zip(&committed) {
             product.files += commit.files as u64;
             product.version = Some(commit.version);

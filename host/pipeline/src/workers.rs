@@ -3,7 +3,7 @@
 //! A partition is in one pair of hands at a time, and its batch is handed to the committer before the next is begun:
 //! batches of one partition stay in order, and several partitions run in parallel over the cores.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
-use malla_source::{BatchLimit, Decoder, DirectorySource, Mode, PartitionReader};
+use malla_source::{BatchLimit, Decoder, Mode, Read, Reader, Released};
 use tokio::sync::mpsc;
 
 use crate::batch::Processed;
@@ -26,8 +26,29 @@ const LOOK_UP: Duration = Duration::from_millis(20);
 
 /// To a flow's committer.
 pub(crate) enum Message {
-    Batch(Box<Processed>),
+    Batch(Box<Processed>, Arc<Lease>),
+    /// These partitions are another process's from now on; `lost`: they are already.
+    Release {
+        partitions: Vec<String>,
+        lost: bool,
+        released: Released,
+    },
     Failed(FlowError),
+}
+
+/// A partition that is being read.
+#[derive(Default)]
+pub(crate) struct Lease {
+    /// It is not ours any more.
+    revoked: AtomicBool,
+    /// There is nothing more of it.
+    ended: AtomicBool,
+}
+
+impl Lease {
+    pub(crate) fn is_revoked(&self) -> bool {
+        self.revoked.load(Ordering::Acquire)
+    }
 }
 
 /// The worker threads of a run.
@@ -55,19 +76,19 @@ pub(crate) struct Reading {
     flow: Arc<FlowReading>,
     /// Gone when no partition will be added any more.
     sender: Mutex<Option<mpsc::Sender<Message>>>,
-    known: Mutex<BTreeSet<String>>,
+    known: Mutex<BTreeMap<String, Arc<Lease>>>,
 }
 
 struct FlowReading {
     flow: Arc<Flow>,
-    source: Arc<DirectorySource>,
     once: bool,
     closed: AtomicBool,
 }
 
 struct Task {
     flow: Arc<FlowReading>,
-    reader: PartitionReader,
+    lease: Arc<Lease>,
+    reader: Reader,
     decoder: Decoder,
     sender: mpsc::Sender<Message>,
 }
@@ -115,10 +136,13 @@ impl Queue {
         self.0.count
     }
 
+    pub(crate) fn limit(&self) -> BatchLimit {
+        self.0.limit
+    }
+
     pub(crate) fn flow(
         &self,
         flow: Arc<Flow>,
-        source: Arc<DirectorySource>,
         sender: mpsc::Sender<Message>,
         once: bool,
     ) -> Reading {
@@ -126,7 +150,6 @@ impl Queue {
             queue: self.clone(),
             flow: Arc::new(FlowReading {
                 flow,
-                source,
                 once,
                 closed: AtomicBool::new(false),
             }),
@@ -137,24 +160,54 @@ impl Queue {
 }
 
 impl Reading {
-    /// Reads a partition from a position on.
-    pub(crate) fn add(&self, partition: String, position: i64) -> Result<(), FlowError> {
+    /// Reads a partition.
+    pub(crate) fn add(&self, reader: Reader) {
         let Some(sender) = lock(&self.sender).clone() else {
-            return Ok(());
+            return;
         };
+        let lease = Arc::new(Lease::default());
+        lock(&self.known).insert(reader.partition().to_owned(), Arc::clone(&lease));
         let task = Task {
-            reader: self.flow.source.reader(&partition, position)?,
+            lease,
+            reader,
             decoder: Decoder::new(&self.flow.flow.source.table),
             flow: Arc::clone(&self.flow),
             sender,
         };
-        lock(&self.known).insert(partition);
         self.queue.0.enqueue(Box::new(task));
-        Ok(())
+    }
+
+    /// Reads partitions no more, and has the committer let go of them.
+    pub(crate) async fn remove(&self, partitions: Vec<String>, lost: bool, released: Released) {
+        {
+            let mut known = lock(&self.known);
+            for partition in &partitions {
+                if let Some(lease) = known.remove(partition) {
+                    lease.revoked.store(true, Ordering::Release);
+                }
+            }
+        }
+        let sender = lock(&self.sender).clone();
+        if let Some(sender) = sender {
+            let message = Message::Release {
+                partitions,
+                lost,
+                released,
+            };
+            // Without a committer there is nothing to let go of.
+            let _ = sender.send(message).await;
+        }
     }
 
     pub(crate) fn knows(&self, partition: &str) -> bool {
-        lock(&self.known).contains(partition)
+        lock(&self.known).contains_key(partition)
+    }
+
+    /// Whether every partition was read to its end.
+    pub(crate) fn has_ended(&self) -> bool {
+        lock(&self.known)
+            .values()
+            .all(|lease| lease.ended.load(Ordering::Acquire))
     }
 
     /// No partition will be added: the committer ends when those that are there have ended.
@@ -178,7 +231,10 @@ impl Shared {
     fn work(&self) {
         loop {
             match self.ready.1.recv_timeout(LOOK_UP) {
-                Ok(task) => self.advance(task),
+                Ok(task) => {
+                    self.advance(task);
+                    self.wake();
+                }
                 Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {
                     if self.finished.load(Ordering::Acquire) {
@@ -202,7 +258,7 @@ impl Shared {
 
     /// One batch of one partition.
     fn advance(&self, mut task: Box<Task>) {
-        if self.stop.is_asked() || task.flow.closed.load(Ordering::Acquire) {
+        if self.stop.is_asked() || task.flow.closed.load(Ordering::Acquire) || task.lease.is_revoked() {
             return;
         }
         let outcome = catch_unwind(AssertUnwindSafe(|| task.next(self.limit)));
@@ -212,14 +268,15 @@ impl Shared {
             })
         });
         match outcome {
-            Ok(Some(batch)) => {
+            Ok(Next::Batch(batch)) => {
+                let message = Message::Batch(batch, Arc::clone(&task.lease));
                 // Blocks while the committer is behind: that is the bound on memory.
-                if task.sender.blocking_send(Message::Batch(Box::new(batch))).is_ok() {
+                if task.sender.blocking_send(message).is_ok() {
                     self.enqueue(task);
                 }
             }
-            Ok(None) if task.flow.once => {}
-            Ok(None) => lock(&self.idle).push((Instant::now() + IDLE, task)),
+            Ok(Next::End) => task.lease.ended.store(true, Ordering::Release),
+            Ok(Next::Later) => lock(&self.idle).push((Instant::now() + IDLE, task)),
             Err(error) => {
                 // Without a committer there is nobody left to tell.
                 let _ = task.sender.blocking_send(Message::Failed(error));
@@ -228,14 +285,23 @@ impl Shared {
     }
 }
 
+enum Next {
+    Batch(Box<Processed>),
+    Later,
+    End,
+}
+
 impl Task {
-    fn next(&mut self, limit: BatchLimit) -> Result<Option<Processed>, FlowError> {
+    fn next(&mut self, limit: BatchLimit) -> Result<Next, FlowError> {
         let mode = if self.flow.once { Mode::Drain } else { Mode::Follow };
-        let Some(lines) = self.reader.next(limit, mode)? else {
-            return Ok(None);
+        let lines = match self.reader.next(limit, mode)? {
+            Read::Lines(lines) => lines,
+            Read::Later => return Ok(Next::Later),
+            Read::End => return Ok(Next::End),
         };
         let now = chrono::Utc::now().timestamp_micros();
-        self.flow.flow.process(&mut self.decoder, &lines, now).map(Some)
+        let batch = self.flow.flow.process(&mut self.decoder, &lines, now)?;
+        Ok(Next::Batch(Box::new(batch)))
     }
 }
 

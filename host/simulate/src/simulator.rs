@@ -108,15 +108,45 @@ impl Simulator {
     /// When the folder cannot be written.
     pub fn write(&mut self, root: &Path, events: u64) -> Result<Report, SimulateError> {
         fs::create_dir_all(root).map_err(io_error("create", root))?;
-        let first = self.reserve(root, events)?;
         let mut partitions = (0..PARTITIONS)
             .map(|number| Partition::open(root, number, &self.domain, self.segment_bytes))
             .collect::<Result<Vec<_>, _>>()?;
-        let stream = Stream::new(self.seed, self.now);
+        let report = self.send(root, events, |number, message| {
+            let at = usize::try_from(number).ok();
+            match at.and_then(|at| partitions.get_mut(at)) {
+                Some(partition) => partition.push(message),
+                None => Ok(()),
+            }
+        })?;
         let mut report = Report {
             root: root.to_owned(),
-            ..Report::default()
+            lines: BTreeMap::new(),
+            bytes: 0,
+            ..report
         };
+        for mut partition in partitions {
+            partition.flush()?;
+            report.bytes += partition.bytes;
+            report.lines.insert(partition.name, partition.lines);
+        }
+        Ok(report)
+    }
+
+    /// Gives exactly `events` events to `send`, each with the number of its partition, after those of earlier calls with the same
+    /// seed, which `counters` counts.
+    ///
+    /// # Errors
+    /// When the folder of counters cannot be written; what `send` says.
+    pub fn send<E: From<SimulateError>>(
+        &mut self,
+        counters: &Path,
+        events: u64,
+        mut send: impl FnMut(u64, &[u8]) -> Result<(), E>,
+    ) -> Result<Report, E> {
+        fs::create_dir_all(counters).map_err(io_error("create", counters))?;
+        let first = self.reserve(counters, events)?;
+        let stream = Stream::new(self.seed, self.now);
+        let mut report = Report::default();
         let mut line = Vec::with_capacity(512);
         for index in first..first.saturating_add(events) {
             line.clear();
@@ -124,17 +154,10 @@ impl Simulator {
             if let Some(dirt) = placed.dirt {
                 *report.dirt.entry(dirt).or_default() += 1;
             }
-            if let Some(partition) = usize::try_from(placed.partition)
-                .ok()
-                .and_then(|at| partitions.get_mut(at))
-            {
-                partition.push(&line)?;
-            }
-        }
-        for mut partition in partitions {
-            partition.flush()?;
-            report.bytes += partition.bytes;
-            report.lines.insert(partition.name, partition.lines);
+            let message = line.strip_suffix(b"\n").unwrap_or(&line);
+            send(placed.partition, message)?;
+            *report.lines.entry(placed.partition.to_string()).or_default() += 1;
+            report.bytes += u64::try_from(message.len()).unwrap_or(u64::MAX);
         }
         Ok(report)
     }
@@ -208,6 +231,7 @@ impl Partition {
 
     fn push(&mut self, line: &[u8]) -> Result<(), SimulateError> {
         self.buffer.extend_from_slice(line);
+        self.buffer.push(b'\n');
         self.lines += 1;
         if self.buffer.len() >= CHUNK.min(usize::try_from(self.segment_bytes).unwrap_or(CHUNK)) {
             self.flush()?;

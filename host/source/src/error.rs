@@ -85,6 +85,49 @@ pub enum SourceError {
         /// What is missing or has changed: file names and byte ranges only.
         reason: String,
     },
+    /// A setting of a topic cannot work.
+    #[error("topic `{topic}`: `{setting}` {reason}")]
+    KafkaSetting {
+        /// The topic.
+        topic: String,
+        /// Its name.
+        setting: String,
+        /// What is wrong, and what to write.
+        reason: String,
+    },
+    /// Brokers do not do what was asked of them.
+    #[error("topic `{topic}`: cannot {action}: {reason}")]
+    Kafka {
+        /// The topic.
+        topic: String,
+        /// What was tried.
+        action: &'static str,
+        /// What librdkafka says.
+        reason: String,
+    },
+    /// The brokers know no such topic.
+    #[error("there is no topic `{topic}` at {brokers}: create it, or change `topic` in malla.toml")]
+    NoTopic {
+        /// The topic.
+        topic: String,
+        /// Where it was looked for.
+        brokers: String,
+    },
+    /// A table stands where the topic never was.
+    #[error(
+        "partition {partition} of topic `{topic}` ends at {high}, and the tables stand at {position}: was the topic made anew? \
+         give the source another name, or move its tables aside to read the topic from its start"
+    )]
+    KafkaPosition {
+        /// The topic.
+        topic: String,
+        /// Its partition.
+        partition: String,
+        /// Where the tables stand.
+        position: i64,
+        /// One past the last message.
+        high: i64,
+    },
     /// More extents than a position can number.
     #[error("partition `{partition}` has used up its positions: start a new state folder and a new table")]
     PositionsUsedUp {

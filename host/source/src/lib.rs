@@ -1,8 +1,9 @@
-//! Directories of JSON Lines to batches with offsets, and lines to Arrow.
+//! Directories of JSON Lines and topics of Kafka to batches with offsets, and lines to Arrow.
 //!
-//! A [`DirectorySource`] finds partitions (sub-folders), a [`PartitionReader`] turns one partition's segments (plain,
+//! A [`Source`] is either. A [`DirectorySource`] finds partitions (sub-folders), a [`PartitionReader`] turns one partition's segments (plain,
 //! gzip or zstd, growing, rotated, compressed later) into bounded batches of [`Lines`], and a [`Decoder`] turns lines
-//! into one Arrow batch and a list of lines that did not decode.
+//! into one Arrow batch and a list of lines that did not decode. A [`KafkaSource`] gets its partitions from its group, and its
+//! lines from messages.
 //!
 //! INVARIANT: every complete line of every segment is handed out exactly once per pass over the positions, in an order that
 //! a restart repeats; no message of this crate carries a value from the data.
@@ -14,11 +15,13 @@ mod directory;
 mod error;
 mod follow;
 mod journal;
+mod kafka;
 mod lines;
 mod names;
 mod reader;
 mod repeat;
 mod scan;
+mod source;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -27,5 +30,7 @@ mod warnings;
 pub use decode::{DecodeFailure, Decoded, Decoder};
 pub use directory::{DirectoryConfig, DirectorySource, ROOT_PARTITION};
 pub use error::{SourceError, SourceWarning};
+pub use kafka::{KafkaConfig, KafkaReader, KafkaSetting, KafkaSource, KafkaStart, KafkaWriter};
 pub use lines::{LineProblem, Lines};
 pub use reader::{BatchLimit, Mode, PartitionReader};
+pub use source::{Change, Read, Reader, Released, Source};

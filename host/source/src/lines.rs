@@ -8,6 +8,7 @@ pub struct Lines {
     partition: String,
     from: i64,
     to: i64,
+    begins: bool,
     bytes: Vec<u8>,
     ranges: Vec<Range<usize>>,
     offsets: Vec<i64>,
@@ -19,7 +20,7 @@ pub struct Lines {
 pub struct LineProblem {
     /// Index of the line in its batch. [`Lines::line`] gives the part that was kept.
     pub line: u32,
-    /// `line_too_long`.
+    /// `line_too_long` or `tombstone`.
     pub rule: &'static str,
     /// For people; no data.
     pub message: String,
@@ -35,10 +36,26 @@ impl Lines {
         }
     }
 
+    /// Of a source whose positions count from 0.
+    pub(crate) fn at(partition: &str, position: i64) -> Self {
+        match position {
+            0 => Self::beginning(partition, 0),
+            _ => Self::new(partition, position),
+        }
+    }
+
+    /// The first lines of a partition: no table knows it yet.
+    pub(crate) fn beginning(partition: &str, from: i64) -> Self {
+        Self {
+            begins: true,
+            ..Self::new(partition, from)
+        }
+    }
+
     /// Lines of a text, as a plain file would give them: for tests and tools. The offset of a line is the byte just after it.
     #[must_use]
     pub fn of_text(partition: &str, text: &[u8]) -> Self {
-        let mut lines = Self::new(partition, 0);
+        let mut lines = Self::beginning(partition, 0);
         let mut at = 0;
         for line in text.split_inclusive(|byte| *byte == b'\n') {
             at += line.len();
@@ -71,6 +88,12 @@ impl Lines {
     #[must_use]
     pub fn from(&self) -> i64 {
         self.from
+    }
+
+    /// Whether nothing of the partition comes before these lines.
+    #[must_use]
+    pub fn begins(&self) -> bool {
+        self.begins
     }
 
     /// Position just after the last line: where to resume.

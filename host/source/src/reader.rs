@@ -133,7 +133,7 @@ impl PartitionReader {
             rows: limit.rows.max(1),
             bytes: limit.bytes.min(MAX_BATCH_BYTES),
         };
-        let mut lines = Lines::new(&self.partition, self.position);
+        let mut lines = Lines::at(&self.partition, self.position);
         while self.step(&mut lines, limit, mode)? == Step::Again {}
         if lines.is_empty() {
             return Ok(None);

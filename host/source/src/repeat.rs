@@ -25,7 +25,7 @@ impl PartitionReader {
                 "its journal does not know the range".to_owned(),
             ));
         };
-        let mut lines = Lines::new(&self.partition, from);
+        let mut lines = Lines::at(&self.partition, from);
         let claims = self.look()?;
         for index in first..=last {
             let Some(extent) = self.journal.extents.get(index).copied() else {

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use malla_pipeline::{Config, Mesh};
+use malla_pipeline::{Config, Mesh, SourceConfig};
+use malla_source::KafkaWriter;
 
 struct Check {
     what: &'static str,
@@ -55,13 +56,16 @@ fn mesh(path: &Path) -> Vec<Check> {
     }];
     let sources = config.sources.values().flat_map(|sources| sources.values());
     checks.extend(sources.map(|source| {
-        let place = source.directory.display().to_string();
-        let outcome = if source.directory.is_dir() {
-            Ok(place)
-        } else {
-            Err(format!(
-                "{place} is no folder: create it, or change `directory` in malla.toml"
-            ))
+        let outcome = match source {
+            SourceConfig::Directory(directory) if directory.is_dir() => Ok(directory.display().to_string()),
+            SourceConfig::Directory(directory) => Err(format!(
+                "{} is no folder: create it, or change `directory` in malla.toml",
+                directory.display()
+            )),
+            SourceConfig::Kafka(kafka) => KafkaWriter::open(kafka, &kafka.topic)
+                .and_then(|topic| topic.partitions())
+                .map(|count| format!("topic {}, {count} partitions", kafka.topic))
+                .map_err(|error| error.to_string()),
         };
         Check {
             what: "source",

@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
-use malla_pipeline::Config;
+use anyhow::{Context, Result, bail};
+use malla_pipeline::{Config, SourceConfig};
 use malla_simulate::{Report, Simulator};
+use malla_source::{KafkaConfig, KafkaWriter};
 
 use crate::cli;
 use crate::terminal::number;
@@ -21,15 +22,45 @@ pub(crate) fn simulate(arguments: &cli::Simulate) -> Result<ExitCode> {
         .get(domain)
         .and_then(|sources| sources.get(source))
         .with_context(|| {
-            format!("malla.toml has no [sources.{domain}.{source}]: add it, with a `directory` to write to")
+            format!("malla.toml has no [sources.{domain}.{source}]: add it, with a `directory` or a topic to write to")
         })?;
-    let report = simulator.write(&place.directory, arguments.events)?;
+    let report = match (place, arguments.to) {
+        (SourceConfig::Directory(directory), None | Some(cli::Target::Directory)) => {
+            simulator.write(directory, arguments.events)?
+        }
+        (SourceConfig::Kafka(kafka), None | Some(cli::Target::Kafka)) => {
+            let counters = config.state.join("simulated").join(&kafka.topic);
+            send(&mut simulator, kafka, &counters, arguments.events)?
+        }
+        (_, Some(to)) => bail!(
+            "[sources.{domain}.{source}] in malla.toml is no {}: change it there",
+            match to {
+                cli::Target::Directory => "folder",
+                cli::Target::Kafka => "topic",
+            }
+        ),
+    };
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&json(&report))?);
     } else {
         print!("{}", summary(&report));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Sends events to a topic.
+fn send(simulator: &mut Simulator, config: &KafkaConfig, counters: &Path, events: u64) -> Result<Report> {
+    let writer = KafkaWriter::open(config, &config.topic)?;
+    let partitions = u64::try_from(writer.partitions()?)?;
+    let report = simulator.send(counters, events, |partition, message| {
+        let partition = i32::try_from(partition % partitions)?;
+        anyhow::Ok(writer.write(Some(partition), b"", message)?)
+    })?;
+    writer.flush()?;
+    Ok(Report {
+        root: config.topic.clone().into(),
+        ..report
+    })
 }
 
 /// Writes events of a domain into its source's folder below `sources`.

@@ -15,8 +15,11 @@ pub(crate) const INVALID_DATE: &str = "invalid_date";
 /// Given by the reader.
 pub(crate) const LINE_TOO_LONG: &str = "line_too_long";
 
+/// Given by a topic.
+pub(crate) const TOMBSTONE: &str = "tombstone";
+
 /// Every rule of this crate.
-pub(crate) const ALL: [&str; 13] = [
+pub(crate) const ALL: [&str; 14] = [
     EMPTY_LINE,
     INVALID_UTF8,
     INVALID_JSON,
@@ -30,4 +33,5 @@ pub(crate) const ALL: [&str; 13] = [
     INVALID_TIMESTAMP,
     INVALID_DATE,
     LINE_TOO_LONG,
+    TOMBSTONE,
 ];
