@@ -62,6 +62,24 @@ impl Mesh {
         mesh
     }
 
+    /// A mesh with the ventas plugin, whose source is a topic.
+    pub(crate) fn ventas_of(servers: &str, topic: &str) -> Self {
+        let mesh = Self {
+            dir: tempfile::tempdir().unwrap(),
+        };
+        mesh.ok(&["init", mesh.path().to_str().unwrap()]);
+        std::fs::copy(ventas(), mesh.path().join("plugins/ventas.wasm")).unwrap();
+        mesh.add(
+            "malla.toml",
+            &format!(
+                "[sources.ventas.transacciones.kafka]\ntopic = \"{topic}\"\n\
+                 [sources.ventas.transacciones.kafka.settings]\n\"bootstrap.servers\" = \"{servers}\"\n\
+                 \"session.timeout.ms\" = 6000\n\"heartbeat.interval.ms\" = 500"
+            ),
+        );
+        mesh
+    }
+
     pub(crate) fn add_source(&self, domain: &str, source: &str) -> PathBuf {
         let place = format!("sources/{domain}/{source}");
         let config = self.path().join("malla.toml");

@@ -236,14 +236,8 @@ impl Flow {
 
     fn raw(&self, decoded: &Decoded, lines: &Lines, event_time: i64) -> Result<RecordBatch, FlowError> {
         let rows = decoded.batch.num_rows();
-        let offset = |line: &u32| {
-            lines
-                .offsets()
-                .get(*line as usize)
-                .copied()
-                .unwrap_or_else(|| lines.to())
-        };
-        let offsets: Int64Array = decoded.rows.iter().map(offset).collect();
+        let offset = |line: &u32| lines.source_offset(*line as usize);
+        let offsets = Int64Array::from_iter_values(decoded.rows.iter().map(offset));
         let partition = StringArray::from_iter_values(std::iter::repeat_n(lines.partition(), rows));
         let mut columns: Vec<ArrayRef> = vec![
             Arc::new(partition),

@@ -111,7 +111,7 @@ impl Tick {
         rows(self.batches.iter().map(|batch| &batch.raw))
     }
 
-    fn quarantine(&self) -> Vec<RecordBatch> {
+    pub(crate) fn quarantine(&self) -> Vec<RecordBatch> {
         rows(self.batches.iter().map(|batch| &batch.quarantine))
     }
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use malla_source::KafkaConfig;
+use malla_source::{KafkaConfig, SftpConfig};
 use serde::Deserialize;
 
 use crate::error::ConfigError;
@@ -57,6 +57,8 @@ pub enum SourceConfig {
     Directory(PathBuf),
     /// A topic.
     Kafka(KafkaConfig),
+    /// A folder on a server.
+    Sftp(SftpConfig),
 }
 
 /// How much of a source goes through a plugin at once.
@@ -167,8 +169,12 @@ impl Config {
             *path = folder.join(&*path);
         }
         for source in self.sources.values_mut().flat_map(BTreeMap::values_mut) {
-            if let SourceConfig::Directory(directory) = source {
-                *directory = folder.join(&*directory);
+            match source {
+                SourceConfig::Directory(directory) => *directory = folder.join(&*directory),
+                SourceConfig::Kafka(_) => {}
+                SourceConfig::Sftp(sftp) => {
+                    sftp.key_file = sftp.key_file.as_ref().map(|path| folder.join(path));
+                }
             }
         }
     }
@@ -194,10 +200,13 @@ impl Config {
         }
         for (domain, sources) in &self.sources {
             for (source, place) in sources {
-                if let SourceConfig::Kafka(kafka) = place
-                    && let Err(error) = kafka.check()
-                {
-                    return bad(&format!("[sources.{domain}.{source}.kafka]: {error}"));
+                let (kind, checked) = match place {
+                    SourceConfig::Directory(_) => continue,
+                    SourceConfig::Kafka(kafka) => ("kafka", kafka.check()),
+                    SourceConfig::Sftp(sftp) => ("sftp", sftp.check()),
+                };
+                if let Err(error) = checked {
+                    return bad(&format!("[sources.{domain}.{source}.{kind}]: {error}"));
                 }
             }
         }
@@ -261,6 +270,16 @@ seconds = 5.0                 # .. or when they have waited this long
 # "bootstrap.servers" = "broker:9092"
 # "security.protocol" = "sasl_ssl"
 # "sasl.password" = { env = "KAFKA_PASSWORD" }
+#
+# Or a folder on a server, whose files are read once each.
+# [sources.<domain>.<source>.sftp]
+# host = "sftp.example.com"
+# host_key = "SHA256:.."      # as the server's owner reads it with `ssh-keygen -l`
+# user = "malla"
+# key_file = "keys/sftp"      # or key = { env = ".." }, or password = { env = ".." }
+# folder = "/salida"
+# files = "*.jsonl"
+# archive = "/salida/leidos"  # files stay where they are without it
 "#;
 
 #[cfg(test)]
@@ -299,7 +318,10 @@ mod tests {
         ));
         for (text, named) in [
             ("", "settings"),
-            ("[sources.ventas.transacciones.kafka.settings]\n", "bootstrap.servers"),
+            (
+                "[sources.ventas.transacciones.kafka.settings]\n",
+                "bootstrap.servers",
+            ),
             (&format!("start = \"ayer\"\n{settings}"), "earliest"),
             (
                 &format!("{settings}\"enable.auto.commit\" = true\n"),

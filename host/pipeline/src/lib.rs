@@ -6,6 +6,7 @@
 mod batch;
 mod commit;
 mod config;
+mod dead_letters;
 mod error;
 mod mesh;
 mod metrics;

@@ -83,13 +83,7 @@ pub(crate) fn batch(
     let mut line = BinaryBuilder::new();
     for entry in entries {
         region.append_option(entry.region);
-        offset.append_value(
-            lines
-                .offsets()
-                .get(entry.line)
-                .copied()
-                .unwrap_or_else(|| lines.to()),
-        );
+        offset.append_value(lines.source_offset(entry.line));
         stage.append_value(entry.stage.as_str());
         product.append_option(entry.product);
         rule.append_value(entry.rule);

@@ -69,15 +69,7 @@ pub(crate) async fn recover(
                         })?;
                 &older
             };
-            complete(
-                flow,
-                tables,
-                (partition, ranges),
-                source,
-                &offsets,
-                &mesh.audit,
-            )
-            .await?;
+            complete(flow, tables, (partition, ranges), source, &offsets, &mesh.audit).await?;
         }
         positions.insert(partition.clone(), offsets.quarantine);
     }

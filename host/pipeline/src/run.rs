@@ -8,11 +8,12 @@ use malla_audit::{AuditError, Kind, Outcome, Record};
 use malla_contract::Contract;
 use malla_lake::LakeError;
 use malla_policy::Policy;
-use malla_source::{Change, DirectoryConfig, DirectorySource, KafkaSource, Source, SourceError};
+use malla_source::{Change, DirectoryConfig, DirectorySource, KafkaSource, SftpSource, Source, SourceError};
 use tokio::sync::{mpsc, watch};
 
 use crate::commit::{Tables, Tick};
 use crate::config::SourceConfig;
+use crate::dead_letters::DeadLetters;
 use crate::error::{FlowError, MeshError, Refusal};
 use crate::mesh::Mesh;
 use crate::plan::Flow;
@@ -284,6 +285,7 @@ impl Runner {
         let reading = self.queue.flow(Arc::clone(&self.flow), sender, self.once);
         let finder = self.find_partitions(&reading, &source, &tables);
         let committer = Committer {
+            dead_letters: tokio::task::block_in_place(|| DeadLetters::open(&self.flow))?,
             flow: &self.flow,
             tables: &tables,
             source: &source,
@@ -304,15 +306,19 @@ impl Runner {
 
     fn open_source(&self) -> Result<Source, SourceError> {
         let Flow { domain, source, .. } = &*self.flow;
+        let state = &self.mesh.config.state;
+        let journals = state.join("sources").join(domain).join(&source.name);
         match &self.flow.place {
             SourceConfig::Directory(directory) => {
-                let state = self.mesh.config.state.join("sources");
-                let journals = state.join(domain).join(&source.name);
                 DirectorySource::open(DirectoryConfig::new(directory, journals)).map(Source::Directory)
             }
             SourceConfig::Kafka(config) => {
                 let group = format!("malla.{domain}.{}", source.name);
                 KafkaSource::open(config, &group, self.queue.limit()).map(Source::Kafka)
+            }
+            SourceConfig::Sftp(config) => {
+                let spool = state.join("spool").join(domain).join(&source.name);
+                SftpSource::open(config, &spool, &journals).map(Source::Sftp)
             }
         }
     }
@@ -329,12 +335,14 @@ impl Runner {
         let mut found_any = false;
         let mut looked: Option<Instant> = None;
         loop {
-            if self.stop.is_asked() || (self.once && found_any && reading.has_ended()) {
+            if self.stop.is_asked()
+                || (self.once && found_any && source.has_told_all() && reading.has_ended())
+            {
                 reading.seal();
                 return std::future::pending().await;
             }
             let due = match source {
-                Source::Kafka(_) => true,
+                Source::Kafka(_) | Source::Sftp(_) => true,
                 Source::Directory(_) => looked.is_none_or(|at| !self.once && at.elapsed() >= FOLDERS),
             };
             if due {
@@ -390,6 +398,7 @@ struct Committer<'a> {
     flow: &'a Flow,
     tables: &'a Tables,
     source: &'a Source,
+    dead_letters: Option<DeadLetters>,
     mesh: &'a Mesh,
     policy: watch::Receiver<Policy>,
     products: &'a mut [ProductReport],
@@ -457,6 +466,10 @@ impl Committer<'_> {
         let lines = tick.lines();
         let counts = tick.counts();
         tick.record(self.flow, &self.mesh.audit)?;
+        if let Some(letters) = &self.dead_letters {
+            // Before they are committed: a crash tells of some again, and of none never.
+            tokio::task::block_in_place(|| letters.send(&tick.quarantine()))?;
+        }
         let committed = tick.commit(self.flow, self.tables).await?;
         self.source.committed(&tick.positions());
         for (product, commit) in self.products.iter_mut().zip(&committed) {

@@ -140,12 +140,7 @@ impl Queue {
         self.0.limit
     }
 
-    pub(crate) fn flow(
-        &self,
-        flow: Arc<Flow>,
-        sender: mpsc::Sender<Message>,
-        once: bool,
-    ) -> Reading {
+    pub(crate) fn flow(&self, flow: Arc<Flow>, sender: mpsc::Sender<Message>, once: bool) -> Reading {
         Reading {
             queue: self.clone(),
             flow: Arc::new(FlowReading {

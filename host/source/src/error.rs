@@ -128,6 +128,14 @@ pub enum SourceError {
         /// One past the last message.
         high: i64,
     },
+    /// A server does not do what was asked of it.
+    #[error("SFTP server `{host}`: {reason}")]
+    Sftp {
+        /// As configured.
+        host: String,
+        /// What was tried, and what was answered.
+        reason: String,
+    },
     /// More extents than a position can number.
     #[error("partition `{partition}` has used up its positions: start a new state folder and a new table")]
     PositionsUsedUp {

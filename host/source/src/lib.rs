@@ -3,7 +3,7 @@
 //! A [`Source`] is either. A [`DirectorySource`] finds partitions (sub-folders), a [`PartitionReader`] turns one partition's segments (plain,
 //! gzip or zstd, growing, rotated, compressed later) into bounded batches of [`Lines`], and a [`Decoder`] turns lines
 //! into one Arrow batch and a list of lines that did not decode. A [`KafkaSource`] gets its partitions from its group, and its
-//! lines from messages.
+//! lines from messages. A [`SftpSource`] fetches files of a server, each a partition of its own.
 //!
 //! INVARIANT: every complete line of every segment is handed out exactly once per pass over the positions, in an order that
 //! a restart repeats; no message of this crate carries a value from the data.
@@ -21,6 +21,7 @@ mod names;
 mod reader;
 mod repeat;
 mod scan;
+mod sftp;
 mod source;
 mod stream;
 #[cfg(test)]
@@ -33,4 +34,5 @@ pub use error::{SourceError, SourceWarning};
 pub use kafka::{KafkaConfig, KafkaReader, KafkaSetting, KafkaSource, KafkaStart, KafkaWriter};
 pub use lines::{LineProblem, Lines};
 pub use reader::{BatchLimit, Mode, PartitionReader};
+pub use sftp::{FileReader, Secret, SftpConfig, SftpSource};
 pub use source::{Change, Read, Reader, Released, Source};

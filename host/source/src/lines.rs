@@ -9,6 +9,8 @@ pub struct Lines {
     from: i64,
     to: i64,
     begins: bool,
+    /// Lines are messages: each stands at an offset, and not before one.
+    messages: bool,
     bytes: Vec<u8>,
     ranges: Vec<Range<usize>>,
     offsets: Vec<i64>,
@@ -49,6 +51,23 @@ impl Lines {
         Self {
             begins: true,
             ..Self::new(partition, from)
+        }
+    }
+
+    /// Messages of a topic.
+    pub(crate) fn of_messages(partition: &str, from: i64, begins: bool) -> Self {
+        Self {
+            begins,
+            messages: true,
+            ..Self::new(partition, from)
+        }
+    }
+
+    /// An empty batch after this one.
+    pub(crate) fn following(&self) -> Self {
+        Self {
+            messages: self.messages,
+            ..Self::new(&self.partition, self.to)
         }
     }
 
@@ -134,6 +153,13 @@ impl Lines {
     #[must_use]
     pub fn offsets(&self) -> &[i64] {
         &self.offsets
+    }
+
+    /// Where a line stands, as its source counts: the offset of a message, or the position just after a line of a file.
+    #[must_use]
+    pub fn source_offset(&self, index: usize) -> i64 {
+        let position = self.offsets.get(index).copied().unwrap_or(self.to);
+        position - i64::from(self.messages)
     }
 
     /// Total bytes of the lines, without line ends.

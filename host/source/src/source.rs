@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::mpsc;
 
 use crate::{
-    BatchLimit, DirectorySource, KafkaReader, KafkaSource, Lines, Mode, PartitionReader, SourceError,
+    BatchLimit, DirectorySource, FileReader, KafkaReader, KafkaSource, Lines, Mode, PartitionReader,
+    SftpSource, SourceError,
 };
 
 /// A place that events come from, in partitions.
@@ -14,6 +15,8 @@ pub enum Source {
     Directory(DirectorySource),
     /// A topic.
     Kafka(KafkaSource),
+    /// A folder on a server.
+    Sftp(SftpSource),
 }
 
 /// Reads one partition.
@@ -23,6 +26,8 @@ pub enum Reader {
     Directory(Box<PartitionReader>),
     /// Of a topic.
     Kafka(KafkaReader),
+    /// A file of a server.
+    File(Box<FileReader>),
 }
 
 /// What a reader has.
@@ -77,6 +82,7 @@ impl Source {
                 }])
             }
             Self::Kafka(source) => source.changes(),
+            Self::Sftp(source) => Ok(source.changes()),
         }
     }
 
@@ -101,6 +107,11 @@ impl Source {
                 .start(ticket, positions)?
                 .into_iter()
                 .map(Reader::Kafka)
+                .collect()),
+            Self::Sftp(source) => Ok(source
+                .start(positions)?
+                .into_iter()
+                .map(|reader| Reader::File(Box::new(reader)))
                 .collect()),
         }
     }
@@ -129,6 +140,16 @@ impl Source {
                 .enumerate()
                 .map(|(index, (from, to))| source.repeat(partition, *from, *to, begins && index == 0))
                 .collect(),
+            Self::Sftp(source) => source.repeat(partition, batches),
+        }
+    }
+
+    /// Whether every partition that there is was told of by a [`Change`].
+    #[must_use]
+    pub fn has_told_all(&self) -> bool {
+        match self {
+            Self::Directory(_) | Self::Kafka(_) => true,
+            Self::Sftp(source) => source.has_told_all(),
         }
     }
 
@@ -140,6 +161,7 @@ impl Source {
         match self {
             Self::Directory(_) => Ok(()),
             Self::Kafka(source) => source.check_alive(),
+            Self::Sftp(source) => source.check_alive(),
         }
     }
 
@@ -148,6 +170,7 @@ impl Source {
         match self {
             Self::Directory(_) => {}
             Self::Kafka(source) => source.committed(positions),
+            Self::Sftp(source) => source.committed(positions),
         }
     }
 }
@@ -165,6 +188,7 @@ impl Reader {
                 (None, Mode::Drain) => Read::End,
             }),
             Self::Kafka(reader) => reader.next(mode),
+            Self::File(reader) => reader.next(limit),
         }
     }
 
@@ -174,6 +198,7 @@ impl Reader {
         match self {
             Self::Directory(reader) => reader.partition(),
             Self::Kafka(reader) => reader.partition(),
+            Self::File(reader) => reader.partition(),
         }
     }
 }

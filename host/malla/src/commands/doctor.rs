@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use malla_pipeline::{Config, Mesh, SourceConfig};
-use malla_source::KafkaWriter;
+use malla_source::{KafkaWriter, SftpSource};
 
 struct Check {
     what: &'static str,
@@ -65,6 +65,9 @@ fn mesh(path: &Path) -> Vec<Check> {
             SourceConfig::Kafka(kafka) => KafkaWriter::open(kafka, &kafka.topic)
                 .and_then(|topic| topic.partitions())
                 .map(|count| format!("topic {}, {count} partitions", kafka.topic))
+                .map_err(|error| error.to_string()),
+            SourceConfig::Sftp(sftp) => SftpSource::try_out(sftp)
+                .map(|count| format!("{}:{}, {count} files", sftp.host, sftp.folder))
                 .map_err(|error| error.to_string()),
         };
         Check {

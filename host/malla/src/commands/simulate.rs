@@ -32,11 +32,12 @@ pub(crate) fn simulate(arguments: &cli::Simulate) -> Result<ExitCode> {
             let counters = config.state.join("simulated").join(&kafka.topic);
             send(&mut simulator, kafka, &counters, arguments.events)?
         }
-        (_, Some(to)) => bail!(
+        (_, to) => bail!(
             "[sources.{domain}.{source}] in malla.toml is no {}: change it there",
             match to {
-                cli::Target::Directory => "folder",
-                cli::Target::Kafka => "topic",
+                Some(cli::Target::Directory) => "folder",
+                Some(cli::Target::Kafka) => "topic",
+                None => "folder and no topic",
             }
         ),
     };

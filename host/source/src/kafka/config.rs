@@ -80,7 +80,9 @@ impl TryFrom<String> for KafkaStart {
             _ => DateTime::parse_from_rfc3339(&text)
                 .map(|time| Self::Time(time.with_timezone(&Utc)))
                 .map_err(|_| {
-                    format!("`{text}` is no start: write earliest, latest or a time such as 2026-11-28T00:00:00Z")
+                    format!(
+                        "`{text}` is no start: write earliest, latest or a time such as 2026-11-28T00:00:00Z"
+                    )
                 }),
         }
     }
@@ -103,7 +105,10 @@ impl KafkaConfig {
             return refuse("topic", "must be the name of one topic");
         }
         if !self.settings.contains_key("bootstrap.servers") {
-            return refuse("bootstrap.servers", "is missing: write host:port of one broker or more");
+            return refuse(
+                "bootstrap.servers",
+                "is missing: write host:port of one broker or more",
+            );
         }
         for (name, value) in OURS {
             if self.settings.contains_key(name) {
@@ -221,10 +226,7 @@ mod tests {
         assert_eq!(client.get("fetch.min.bytes"), Some("7"));
         assert_eq!(client.get("socket.keepalive.enable"), Some("true"));
         assert_eq!(client.get("enable.auto.commit"), Some("false"));
-        assert_eq!(
-            client.get("sasl.username"),
-            std::env::var("PATH").ok().as_deref()
-        );
+        assert_eq!(client.get("sasl.username"), std::env::var("PATH").ok().as_deref());
         let shown = format!("{config:?}");
         assert!(!shown.contains("otro") && !shown.contains("h:1"), "{shown}");
     }
@@ -248,7 +250,10 @@ mod tests {
     fn a_start_is_a_word_or_a_time() {
         let start = |text: &str| KafkaStart::try_from(text.to_owned());
         assert_eq!(start("latest"), Ok(KafkaStart::Latest));
-        assert!(matches!(start("2026-11-28T00:00:00-06:00"), Ok(KafkaStart::Time(_))));
+        assert!(matches!(
+            start("2026-11-28T00:00:00-06:00"),
+            Ok(KafkaStart::Time(_))
+        ));
         assert!(start("yesterday").unwrap_err().contains("earliest"));
     }
 }

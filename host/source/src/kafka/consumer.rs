@@ -25,7 +25,10 @@ const STALLED: Duration = Duration::from_secs(10);
 
 pub(super) enum Command {
     /// Fetch the partitions that were given with this ticket, each from its offset.
-    Start { ticket: u64, starts: Vec<(i32, i64)> },
+    Start {
+        ticket: u64,
+        starts: Vec<(i32, i64)>,
+    },
     Close,
 }
 
@@ -75,7 +78,9 @@ impl Context {
             released: Released(released),
         });
         if told.is_ok() && wait.recv_timeout(RELEASE) == Err(mpsc::RecvTimeoutError::Timeout) {
-            tracing::warn!("Partitions were let go of before their last commit: another host may be quicker.");
+            tracing::warn!(
+                "Partitions were let go of before their last commit: another host may be quicker."
+            );
         }
     }
 }
@@ -98,12 +103,7 @@ impl ClientContext for Context {
 }
 
 impl ConsumerContext for Context {
-    fn rebalance(
-        &self,
-        consumer: &BaseConsumer<Self>,
-        err: RDKafkaRespErr,
-        list: &mut TopicPartitionList,
-    ) {
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, err: RDKafkaRespErr, list: &mut TopicPartitionList) {
         let closing = self.closing.load(Ordering::Acquire);
         let done = match err {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS if closing => assign(consumer, list),
@@ -131,15 +131,21 @@ impl ConsumerContext for Context {
 /// Polls until it is told to close.
 pub(super) struct Poller {
     shared: Arc<Shared>,
+    consumer: Arc<BaseConsumer<Context>>,
     commands: Receiver<Command>,
     full_since: Option<Instant>,
     paused: Option<TopicPartitionList>,
 }
 
 impl Poller {
-    pub(super) fn new(shared: Arc<Shared>, commands: Receiver<Command>) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        consumer: Arc<BaseConsumer<Context>>,
+        commands: Receiver<Command>,
+    ) -> Self {
         Self {
             shared,
+            consumer,
             commands,
             full_since: None,
             paused: None,
@@ -166,14 +172,14 @@ impl Poller {
         if buffers.wait_for_room(POLL) {
             self.full_since = None;
             if let Some(list) = self.paused.take()
-                && let Err(error) = self.shared.consumer.resume(&list)
+                && let Err(error) = self.consumer.resume(&list)
             {
                 tracing::warn!(%error, "Fetching was not resumed.");
             }
             return true;
         }
         if self.paused.is_none() && since.elapsed() > STALLED {
-            let consumer = &self.shared.consumer;
+            let consumer = &self.consumer;
             let paused = consumer
                 .assignment()
                 .and_then(|list| consumer.pause(&list).map(|()| list));
@@ -187,7 +193,7 @@ impl Poller {
 
     fn poll(&mut self) {
         let shared = &self.shared;
-        let trouble = match shared.consumer.poll(POLL) {
+        let trouble = match self.consumer.poll(POLL) {
             None => return,
             Some(Ok(message)) => {
                 let full = shared.buffers.push(
@@ -214,7 +220,11 @@ impl Poller {
             // Messages were deleted before they were read, or the topic was made anew: looked up when it is started again.
             || matches!(code, Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange));
         let told = code.map_or_else(|| trouble.to_string(), |code| code.to_string());
-        tracing::warn!(topic = shared.topic, error = told, "Reading a topic meets trouble.");
+        tracing::warn!(
+            topic = shared.topic,
+            error = told,
+            "Reading a topic meets trouble."
+        );
         shared.hear(Some(told));
         if fatal {
             shared.failed.store(true, Ordering::Release);
@@ -222,7 +232,7 @@ impl Poller {
     }
 
     fn start(&self, ticket: u64, starts: &[(i32, i64)]) {
-        let context = self.shared.consumer.context();
+        let context = self.consumer.context();
         if context
             .pending
             .compare_exchange(ticket, 0, Ordering::AcqRel, Ordering::Acquire)
@@ -237,7 +247,7 @@ impl Poller {
                 tracing::error!(%error, partition, "A partition cannot be started.");
             }
         }
-        if let Err(error) = assign(&self.shared.consumer, &list) {
+        if let Err(error) = assign(&self.consumer, &list) {
             self.shared.hear(Some(error.to_string()));
             self.shared.failed.store(true, Ordering::Release);
         }
@@ -245,10 +255,10 @@ impl Poller {
 
     /// What is not answered would hold up leaving the group.
     fn close(self) {
-        let context = self.shared.consumer.context();
+        let context = self.consumer.context();
         context.closing.store(true, Ordering::Release);
         if context.pending.swap(0, Ordering::AcqRel) != 0 {
-            let _ = assign(&self.shared.consumer, &TopicPartitionList::new());
+            let _ = assign(&self.consumer, &TopicPartitionList::new());
         }
     }
 }
@@ -268,5 +278,8 @@ fn unassign(consumer: &BaseConsumer<Context>, list: &TopicPartitionList) -> Kafk
 }
 
 fn numbers(list: &TopicPartitionList) -> Vec<i32> {
-    list.elements().iter().map(|element| element.partition()).collect()
+    list.elements()
+        .iter()
+        .map(|element| element.partition())
+        .collect()
 }

@@ -44,6 +44,8 @@ pub struct KafkaSource {
     config: KafkaConfig,
     group: String,
     shared: Arc<Shared>,
+    /// No reader has it: with the last hold on it the group is left.
+    consumer: Arc<BaseConsumer<Context>>,
     changes: Receiver<Change>,
     commands: Sender<Command>,
     thread: Option<JoinHandle<()>>,
@@ -52,7 +54,6 @@ pub struct KafkaSource {
 /// What readers, the thread that polls and the source share.
 struct Shared {
     topic: String,
-    consumer: BaseConsumer<Context>,
     buffers: Arc<Buffers>,
     /// The consumer cannot go on.
     failed: AtomicBool,
@@ -79,9 +80,9 @@ impl KafkaSource {
         let context = Context::new(sender, Arc::clone(&buffers));
         let consumer = BaseConsumer::from_config_and_context(&client, context)
             .map_err(|error| trouble(config, "set up a consumer", &error))?;
+        let consumer = Arc::new(consumer);
         let shared = Arc::new(Shared {
             topic: config.topic.clone(),
-            consumer,
             buffers,
             failed: AtomicBool::new(false),
             heard: Mutex::new(Heard {
@@ -89,13 +90,12 @@ impl KafkaSource {
                 trouble: None,
             }),
         });
-        look_for_topic(config, &shared.consumer)?;
-        shared
-            .consumer
+        look_for_topic(config, &consumer)?;
+        consumer
             .subscribe(&[&config.topic])
             .map_err(|error| trouble(config, "subscribe", &error))?;
         let (commands, receiver) = unbounded();
-        let poller = Poller::new(Arc::clone(&shared), receiver);
+        let poller = Poller::new(Arc::clone(&shared), Arc::clone(&consumer), receiver);
         let thread = std::thread::Builder::new()
             .name("kafka".into())
             .spawn(move || poller.run())
@@ -108,6 +108,7 @@ impl KafkaSource {
             config: config.clone(),
             group,
             shared,
+            consumer,
             changes,
             commands,
             thread: Some(thread),
@@ -155,7 +156,6 @@ impl KafkaSource {
         for (name, position) in positions {
             let partition = number(&self.config, name)?;
             let (low, high) = self
-                .shared
                 .consumer
                 .fetch_watermarks(&self.config.topic, partition, PATIENCE)
                 .map_err(|error| trouble(&self.config, "ask for the ends of a partition", &error))?;
@@ -184,11 +184,7 @@ impl KafkaSource {
             };
             // Where a flow first began is kept, so that a restart begins there and not at a later end.
             let announces = position.is_none() && start > low;
-            let lines = if position.is_none() && !announces {
-                Lines::beginning(name, start)
-            } else {
-                Lines::new(name, start)
-            };
+            let lines = Lines::of_messages(name, start, position.is_none() && !announces);
             self.shared.buffers.open(partition, lines);
             readers.push(KafkaReader::new(
                 Arc::clone(&self.shared),
@@ -217,11 +213,12 @@ impl KafkaSource {
         let mut list = TopicPartitionList::new();
         for (name, position) in positions {
             if let Ok(partition) = number(&self.config, name) {
-                let added = list.add_partition_offset(&self.config.topic, partition, Offset::Offset(*position));
+                let added =
+                    list.add_partition_offset(&self.config.topic, partition, Offset::Offset(*position));
                 debug_assert!(added.is_ok(), "an offset of 0 or more");
             }
         }
-        if let Err(error) = self.shared.consumer.commit(&list, CommitMode::Async) {
+        if let Err(error) = self.consumer.commit(&list, CommitMode::Async) {
             tracing::debug!(topic = self.config.topic, %error, "The group was not told how far the lake is.");
         }
     }
@@ -239,7 +236,7 @@ impl KafkaSource {
                     Offset::Offset(time.timestamp_millis()),
                 )
                 .map_err(asked)?;
-                let found = self.shared.consumer.offsets_for_times(list, PATIENCE).map_err(asked)?;
+                let found = self.consumer.offsets_for_times(list, PATIENCE).map_err(asked)?;
                 let first = found.elements().first().map(|element| element.offset());
                 Ok(match first {
                     Some(Offset::Offset(offset)) => offset,

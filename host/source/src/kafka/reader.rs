@@ -40,7 +40,8 @@ impl KafkaReader {
     pub fn next(&mut self, mode: Mode) -> Result<Read, SourceError> {
         self.shared.check()?;
         if std::mem::take(&mut self.announces) {
-            return Ok(Read::Lines(Lines::beginning(&self.name, self.position)));
+            let start = Lines::of_messages(&self.name, self.position, true);
+            return Ok(Read::Lines(start));
         }
         Ok(match self.shared.buffers.take(self.partition) {
             Taken::Lines(lines) => {

@@ -23,11 +23,7 @@ pub(super) fn repeat(
     to: i64,
     begins: bool,
 ) -> Result<Lines, SourceError> {
-    let mut lines = if begins {
-        Lines::beginning(name, from)
-    } else {
-        Lines::new(name, from)
-    };
+    let mut lines = Lines::of_messages(name, from, begins);
     if from == to {
         return Ok(lines);
     }
@@ -69,9 +65,7 @@ pub(super) fn repeat(
         }
     }
     if lines.to() != to {
-        return Err(failed(
-            "its last message is not in the topic any more".to_owned(),
-        ));
+        return Err(failed("its last message is not in the topic any more".to_owned()));
     }
     Ok(lines)
 }

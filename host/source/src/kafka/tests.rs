@@ -48,10 +48,7 @@ fn topic(name: &str, partitions: i32) -> Topic {
         Some(mock) => mock.create_topic(&name, partitions, 1).unwrap(),
         None => create(&config, partitions),
     }
-    Topic {
-        config,
-        _mock: mock,
-    }
+    Topic { config, _mock: mock }
 }
 
 fn create(config: &KafkaConfig, partitions: i32) {
@@ -91,13 +88,21 @@ fn until<T>(mut found: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// What the group gives first.
+/// What the group gives first. That it gives nothing yet has to be answered too.
 fn given(source: &KafkaSource) -> (u64, Vec<String>) {
     until(|| {
-        source.changes().unwrap().into_iter().find_map(|change| match change {
-            Change::Added { partitions, ticket } if !partitions.is_empty() => Some((ticket, partitions)),
-            _ => None,
-        })
+        source
+            .changes()
+            .unwrap()
+            .into_iter()
+            .find_map(|change| match change {
+                Change::Added { partitions, ticket } if !partitions.is_empty() => Some((ticket, partitions)),
+                Change::Added { ticket, .. } => {
+                    source.start(ticket, &BTreeMap::new()).unwrap();
+                    None
+                }
+                Change::Removed { .. } => None,
+            })
     })
 }
 
@@ -245,7 +250,10 @@ fn a_second_member_takes_its_share_and_what_was_buffered_is_dropped() {
             move || {
                 let source = KafkaSource::open(&config, "malla.prueba", LIMIT).unwrap();
                 let mut readers = start(&source, Some(7));
-                let read: Vec<String> = readers.iter_mut().flat_map(|reader| texts(&drain(reader))).collect();
+                let read: Vec<String> = readers
+                    .iter_mut()
+                    .flat_map(|reader| texts(&drain(reader)))
+                    .collect();
                 (readers.len(), read)
             }
         });
@@ -275,8 +283,9 @@ fn a_second_member_takes_its_share_and_what_was_buffered_is_dropped() {
                     }
                 }
             }
-            (held == 2).then_some(())
+            second.is_finished().then_some(())
         });
+        assert_eq!(held, 2, "{strategy}");
         let (count, read) = second.join().unwrap();
         assert_eq!(count, 2, "{strategy}");
         assert_eq!(read, [numbers(7..50), numbers(7..50)].concat());
@@ -300,12 +309,19 @@ fn what_is_missing_is_named() {
         "bootstrap.servers".into(),
         KafkaSetting::Text("127.0.0.1:1".into()),
     );
-    let error = KafkaSource::open(&nobody, "malla.prueba", LIMIT).unwrap_err().to_string();
-    assert!(error.contains("127.0.0.1:1") && error.contains("there-"), "{error}");
+    let error = KafkaSource::open(&nobody, "malla.prueba", LIMIT)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("127.0.0.1:1") && error.contains("there-"),
+        "{error}"
+    );
     let mut wrong = topic.config.clone();
     wrong
         .settings
         .insert("fetch.min.bites".into(), KafkaSetting::Integer(1));
-    let error = KafkaSource::open(&wrong, "malla.prueba", LIMIT).unwrap_err().to_string();
+    let error = KafkaSource::open(&wrong, "malla.prueba", LIMIT)
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("fetch.min.bites"), "{error}");
 }

@@ -95,7 +95,9 @@ impl KafkaWriter {
     /// It can never be sent.
     pub fn write(&self, partition: Option<i32>, key: &[u8], message: &[u8]) -> Result<(), SourceError> {
         loop {
-            let mut record = BaseRecord::<[u8], [u8]>::to(&self.topic).key(key).payload(message);
+            let mut record = BaseRecord::<[u8], [u8]>::to(&self.topic)
+                .key(key)
+                .payload(message);
             record.partition = partition;
             match self.producer.send(record) {
                 Ok(()) => return Ok(()),
@@ -121,9 +123,7 @@ impl KafkaWriter {
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         match (failed, flushed) {
-            (Some(error), _) | (None, Err(error)) => {
-                Err(trouble(&self.config, "deliver a message", &error))
-            }
+            (Some(error), _) | (None, Err(error)) => Err(trouble(&self.config, "deliver a message", &error)),
             (None, Ok(())) => Ok(()),
         }
     }

@@ -1,0 +1,454 @@
+//! A folder on a server as a source. A file is fetched whole into a spool, and read from there as a partition of its own.
+//!
+//! The lake says how far a file was read: a file that stands there to its end is taken, whichever host took it, and is only
+//! moved to the archive once more if the host died before. The spool can be lost at any time.
+
+mod config;
+mod remote;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
+
+pub use self::config::{Secret, SftpConfig};
+
+use self::remote::{Remote, RemoteFile};
+use crate::names::{decode_name, journal_name};
+use crate::{
+    BatchLimit, Change, DirectoryConfig, DirectorySource, Lines, Mode, PartitionReader, Read, SourceError,
+};
+
+/// How long a server that fails is left alone at first; doubled each time, up to how often the folder is looked at.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// For a server that is read to its end once.
+const TRIES_ONCE: u32 = 6;
+
+/// A folder on a server.
+pub struct SftpSource {
+    spool: DirectorySource,
+    spool_config: DirectoryConfig,
+    shared: Arc<Shared>,
+    changes: Receiver<Change>,
+    /// Dropped to end the thread.
+    wake: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Reads one file.
+#[derive(Debug)]
+pub struct FileReader {
+    reader: PartitionReader,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    config: SftpConfig,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// By partition: files that are in the spool and not in the lake yet.
+    spooled: BTreeMap<String, Spooled>,
+    /// Files that are in the lake, and still have to be put away.
+    done: BTreeMap<String, RemoteFile>,
+    /// Files that are put away, as far as this process knows.
+    taken: BTreeSet<String>,
+    /// The folder was looked at, and all that settled was fetched.
+    complete: bool,
+    failures: u32,
+    trouble: Option<String>,
+}
+
+struct Spooled {
+    file: RemoteFile,
+    /// Where it ends, once it was read to there. `None` in it: it has no line.
+    end: Option<Option<i64>>,
+    committed: Option<i64>,
+}
+
+impl SftpSource {
+    /// Begins to fetch into `spool`, and keeps journals in `journals`.
+    ///
+    /// # Errors
+    /// A setting is wrong, or the spool cannot be made.
+    pub fn open(config: &SftpConfig, spool: &Path, journals: &Path) -> Result<Self, SourceError> {
+        config.check()?;
+        config.login()?;
+        let files = spool.join("files");
+        let parts = spool.join("parts");
+        for folder in [&files, &parts] {
+            fs::create_dir_all(folder).map_err(|error| SourceError::Io {
+                action: "create",
+                path: folder.clone(),
+                error,
+            })?;
+        }
+        // What is left of an earlier process is fetched again, unless it is there whole.
+        let mut spool_config = DirectoryConfig::new(&files, journals);
+        spool_config.settle = Duration::ZERO;
+        let shared = Arc::new(Shared {
+            config: config.clone(),
+            state: Mutex::default(),
+        });
+        let (sender, changes) = unbounded();
+        let (wake, woken) = unbounded();
+        let fetcher = Fetcher {
+            shared: Arc::clone(&shared),
+            files,
+            parts,
+            changes: sender,
+            sizes: BTreeMap::new(),
+        };
+        let thread = std::thread::Builder::new()
+            .name("sftp".into())
+            .spawn(move || fetcher.run(&woken))
+            .map_err(|error| SourceError::Io {
+                action: "start a thread for",
+                path: config.folder.clone().into(),
+                error,
+            })?;
+        Ok(Self {
+            spool: DirectorySource::open(spool_config.clone())?,
+            spool_config,
+            shared,
+            changes,
+            wake: Some(wake),
+            thread: Some(thread),
+        })
+    }
+
+    /// Looks how many files wait on the server.
+    ///
+    /// # Errors
+    /// A setting is wrong, or the server does not let us in.
+    pub fn try_out(config: &SftpConfig) -> Result<usize, SourceError> {
+        config.check()?;
+        Ok(Remote::connect(config)?.list()?.len())
+    }
+
+    /// Files that were fetched since the last call.
+    #[must_use]
+    pub fn changes(&self) -> Vec<Change> {
+        self.changes.try_iter().collect()
+    }
+
+    /// Whether every file that there is was told of.
+    #[must_use]
+    pub fn has_told_all(&self) -> bool {
+        self.shared.lock().complete && self.changes.is_empty()
+    }
+
+    /// Whether waiting for the server makes sense where an end is waited for.
+    ///
+    /// # Errors
+    /// It failed several times in a row.
+    pub fn check_alive(&self) -> Result<(), SourceError> {
+        let state = self.shared.lock();
+        match &state.trouble {
+            Some(trouble) if state.failures >= TRIES_ONCE => Err(SourceError::Sftp {
+                host: self.shared.config.host.clone(),
+                reason: format!("{trouble} (tried {} times)", state.failures),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Readers of fetched files, each from where the tables stand.
+    ///
+    /// # Errors
+    /// A file is not in the spool any more, or the tables stand where it never was.
+    pub fn start(&self, positions: &BTreeMap<String, Option<i64>>) -> Result<Vec<FileReader>, SourceError> {
+        positions
+            .iter()
+            .map(|(partition, position)| {
+                if let Some(spooled) = self.shared.lock().spooled.get_mut(partition) {
+                    spooled.committed = *position;
+                }
+                Ok(FileReader {
+                    reader: self.reader(partition, *position)?,
+                    shared: Arc::clone(&self.shared),
+                })
+            })
+            .collect()
+    }
+
+    /// Exactly the lines of earlier batches of a file.
+    ///
+    /// # Errors
+    /// The file is not what it was.
+    pub fn repeat(&self, partition: &str, batches: &[(i64, i64)]) -> Result<Vec<Lines>, SourceError> {
+        let last = batches.last().map(|(_, to)| *to);
+        let mut reader = self.reader(partition, last)?;
+        batches
+            .iter()
+            .map(|(from, to)| reader.repeat(*from, *to))
+            .collect()
+    }
+
+    /// The lake is that far. A file that is in it whole is put away.
+    pub fn committed(&self, positions: &BTreeMap<String, i64>) {
+        {
+            let mut state = self.shared.lock();
+            for (partition, position) in positions {
+                if let Some(spooled) = state.spooled.get_mut(partition) {
+                    spooled.committed = Some(*position);
+                }
+            }
+            state.find_done();
+        }
+        if let Some(wake) = &self.wake {
+            let _ = wake.send(());
+        }
+    }
+
+    /// A journal says which bytes have which position. For a file that never grows it is the same each time it is made, so it
+    /// is made anew: it may be another host's turn.
+    fn reader(&self, partition: &str, position: Option<i64>) -> Result<PartitionReader, SourceError> {
+        let journal = self.spool_config.state_dir.join(journal_name(partition));
+        match fs::remove_file(&journal) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(SourceError::Io {
+                    action: "make anew",
+                    path: journal,
+                    error,
+                });
+            }
+            _ => {}
+        }
+        let mut reader = self.spool.reader(partition, 0)?;
+        let Some(position) = position.filter(|position| *position > 0) else {
+            return Ok(reader);
+        };
+        while reader.next(BatchLimit::default(), Mode::Drain)?.is_some() {}
+        drop(reader);
+        self.spool.reader(partition, position)
+    }
+}
+
+impl FileReader {
+    /// The next batch, if there is one.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn next(&mut self, limit: BatchLimit) -> Result<Read, SourceError> {
+        if let Some(lines) = self.reader.next(limit, Mode::Drain)? {
+            return Ok(Read::Lines(lines));
+        }
+        let end = Some(self.reader.position()).filter(|position| *position > 0);
+        let mut state = self.shared.lock();
+        if let Some(spooled) = state.spooled.get_mut(self.reader.partition()) {
+            spooled.end = Some(end);
+        }
+        state.find_done();
+        Ok(Read::End)
+    }
+
+    /// The name of its partition.
+    #[must_use]
+    pub fn partition(&self) -> &str {
+        self.reader.partition()
+    }
+}
+
+impl Drop for SftpSource {
+    fn drop(&mut self) {
+        self.wake.take();
+        if let Some(thread) = self.thread.take() {
+            // A panic of it was told when it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl std::fmt::Debug for SftpSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SftpSource")
+            .field("config", &self.shared.config)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Files that were read to their end, and are in the lake to there.
+    fn find_done(&mut self) {
+        let done: Vec<String> = self
+            .spooled
+            .iter()
+            .filter(|(_, spooled)| spooled.end.is_some_and(|end| end <= spooled.committed))
+            .map(|(partition, _)| partition.clone())
+            .collect();
+        for partition in done {
+            if let Some(spooled) = self.spooled.remove(&partition) {
+                self.done.insert(partition, spooled.file);
+            }
+        }
+    }
+}
+
+/// The thread that talks to the server.
+struct Fetcher {
+    shared: Arc<Shared>,
+    files: PathBuf,
+    parts: PathBuf,
+    changes: Sender<Change>,
+    /// Sizes at the last look, and since when they are the same.
+    sizes: BTreeMap<String, Instant>,
+}
+
+impl Fetcher {
+    fn run(mut self, woken: &Receiver<()>) {
+        let mut remote = None;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let wait = match self.look(&mut remote) {
+                Ok(wait) => {
+                    pause = FIRST_PAUSE;
+                    let mut state = self.shared.lock();
+                    state.failures = 0;
+                    state.trouble = None;
+                    wait
+                }
+                Err(error) => {
+                    // What is open may be why.
+                    remote = None;
+                    tracing::warn!(%error, "A server is tried again.");
+                    let mut state = self.shared.lock();
+                    state.failures += 1;
+                    state.trouble = Some(error.to_string());
+                    let wait = pause;
+                    pause = (pause * 2).min(self.shared.config.every().max(FIRST_PAUSE));
+                    wait
+                }
+            };
+            if let Err(RecvTimeoutError::Disconnected) = woken.recv_timeout(wait) {
+                // What is in the lake is put away before the end, if that is possible at once.
+                if !self.shared.lock().done.is_empty() {
+                    let _ = self.look(&mut remote);
+                }
+                return;
+            }
+        }
+    }
+
+    /// Puts away what is done, fetches what settled, and says when to look again.
+    fn look(&mut self, remote: &mut Option<Remote>) -> Result<Duration, SourceError> {
+        let config = self.shared.config.clone();
+        let connected = match remote.take() {
+            Some(connected) => connected,
+            None => Remote::connect(&config)?,
+        };
+        self.put_away(&connected)?;
+        let listed = connected.list()?;
+        let now = Instant::now();
+        self.sizes.retain(|partition, _| listed.contains_key(partition));
+        let mut waits = false;
+        for (partition, file) in &listed {
+            let since = *self.sizes.entry(partition.clone()).or_insert(now);
+            if self.is_known(partition) {
+                continue;
+            }
+            if since.elapsed() < config.settle() {
+                waits = true;
+                continue;
+            }
+            self.fetch(&connected, partition, file)?;
+        }
+        self.forget_parts(&listed);
+        *remote = Some(connected);
+        if !waits {
+            let mut state = self.shared.lock();
+            if !state.complete {
+                state.complete = true;
+                drop(state);
+                self.tell(Vec::new());
+            }
+        }
+        Ok(if waits {
+            config.settle().min(config.every())
+        } else {
+            config.every()
+        })
+    }
+
+    fn is_known(&self, partition: &str) -> bool {
+        let state = self.shared.lock();
+        state.spooled.contains_key(partition)
+            || state.done.contains_key(partition)
+            || state.taken.contains(partition)
+    }
+
+    fn fetch(&self, remote: &Remote, partition: &str, file: &RemoteFile) -> Result<(), SourceError> {
+        let target = self.files.join(decode_name(partition)).join(&file.name);
+        let whole = fs::metadata(&target).is_ok_and(|metadata| metadata.len() == file.size);
+        if !whole && !remote.fetch(file, &self.parts.join(decode_name(partition)), &target)? {
+            return Ok(());
+        }
+        let spooled = Spooled {
+            file: file.clone(),
+            end: None,
+            committed: None,
+        };
+        self.shared.lock().spooled.insert(partition.to_owned(), spooled);
+        self.tell(vec![partition.to_owned()]);
+        Ok(())
+    }
+
+    fn put_away(&self, remote: &Remote) -> Result<(), SourceError> {
+        let done = self.shared.lock().done.clone();
+        for (partition, file) in done {
+            if let Some(archive) = &self.shared.config.archive {
+                remote.archive(&file, archive)?;
+            }
+            let folder = self.files.join(decode_name(&partition));
+            if let Err(error) = fs::remove_dir_all(&folder) {
+                tracing::warn!(folder = %folder.display(), %error, "A file that is in the lake stays in the spool.");
+            }
+            let mut state = self.shared.lock();
+            state.done.remove(&partition);
+            state.taken.insert(partition);
+        }
+        Ok(())
+    }
+
+    /// Parts of files that are not there any more.
+    fn forget_parts(&self, listed: &BTreeMap<String, RemoteFile>) {
+        let Ok(parts) = fs::read_dir(&self.parts) else {
+            return;
+        };
+        for part in parts.flatten() {
+            let wanted = listed
+                .keys()
+                .any(|partition| decode_name(partition) == part.file_name());
+            if !wanted {
+                let _ = fs::remove_file(part.path());
+            }
+        }
+    }
+
+    fn tell(&self, partitions: Vec<String>) {
+        let _ = self.changes.send(Change::Added {
+            partitions,
+            ticket: 0,
+        });
+    }
+}
