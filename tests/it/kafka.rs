@@ -152,6 +152,8 @@ fn a_running_host_takes_new_messages_and_ends_when_asked() {
     let mesh = broker.mesh();
     let admin = mesh.admin();
     mesh.edit("malla.toml", "seconds = 5.0", "seconds = 0.2");
+    // Without it the tables would not be there yet.
+    mesh.run_once();
     let running = Running::start(&mesh);
     for round in 0..3 {
         let sales = [0, 1].map(|n| Some(sale(&format!("t-{round}-{n}"))));

@@ -17,5 +17,6 @@ mod plugin_view;
 mod readers;
 mod recovery;
 mod reload;
+mod sftp;
 mod support;
 mod undeclared;

@@ -51,24 +51,26 @@ pub(crate) struct Mesh {
 }
 
 impl Mesh {
-    /// A mesh with the ventas plugin and an empty source.
-    pub(crate) fn ventas() -> Self {
+    /// A mesh with the ventas plugin and no source.
+    pub(crate) fn ventas_empty() -> Self {
         let mesh = Self {
             dir: tempfile::tempdir().unwrap(),
         };
         mesh.ok(&["init", mesh.path().to_str().unwrap()]);
         std::fs::copy(ventas(), mesh.path().join("plugins/ventas.wasm")).unwrap();
+        mesh
+    }
+
+    /// A mesh with the ventas plugin and an empty source.
+    pub(crate) fn ventas() -> Self {
+        let mesh = Self::ventas_empty();
         mesh.add_source("ventas", "transacciones");
         mesh
     }
 
     /// A mesh with the ventas plugin, whose source is a topic.
     pub(crate) fn ventas_of(servers: &str, topic: &str) -> Self {
-        let mesh = Self {
-            dir: tempfile::tempdir().unwrap(),
-        };
-        mesh.ok(&["init", mesh.path().to_str().unwrap()]);
-        std::fs::copy(ventas(), mesh.path().join("plugins/ventas.wasm")).unwrap();
+        let mesh = Self::ventas_empty();
         mesh.add(
             "malla.toml",
             &format!(

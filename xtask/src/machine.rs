@@ -20,9 +20,7 @@ pub(crate) fn wasm() -> Result<()> {
             "rustup target add wasm32-unknown-unknown",
             command("rustup").args(["target", "add", "wasm32-unknown-unknown"]),
         )?;
-    } else if output(command("id").arg("-u")).as_deref() == Some("0")
-        && output(command("apt-get").arg("--version")).is_some()
-    {
+    } else if may_apt() {
         eprintln!("Plugins are WebAssembly, and this Rust toolchain has no target for it.");
         eprintln!(
             "Installing Debian's {} (about 300 MB), beside the Rust toolchain that is there.",
@@ -36,8 +34,35 @@ pub(crate) fn wasm() -> Result<()> {
     }
 }
 
+/// Servers that the tests start: the program, and the Debian package that it is in.
+const SERVERS: [(&str, &str); 1] = [("/usr/sbin/sshd", "openssh-server")];
+
+/// Makes sure that the tests' servers are there, or says what is missing.
+pub(crate) fn servers() -> Result<()> {
+    let missing: Vec<&str> = SERVERS
+        .iter()
+        .filter(|(program, _)| !std::path::Path::new(program).exists())
+        .map(|(_, package)| *package)
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let packages = missing.join(" ");
+    if !may_apt() {
+        bail!("the tests start servers that are not on this machine: sudo apt-get install {packages}");
+    }
+    eprintln!("The tests start servers on loopback: installing Debian's {packages}.");
+    apt(&missing)
+}
+
+/// Whether Debian packages can be installed here.
+fn may_apt() -> bool {
+    output(command("id").arg("-u")).as_deref() == Some("0")
+        && output(command("apt-get").arg("--version")).is_some()
+}
+
 /// Installs Debian packages.
-pub(crate) fn apt(packages: &[&str]) -> Result<()> {
+fn apt(packages: &[&str]) -> Result<()> {
     run("apt-get update", command("apt-get").args(["update", "-qq"]))?;
     run(
         "apt-get install",

@@ -5,10 +5,11 @@ use std::time::Instant;
 use anyhow::Result;
 
 use crate::shell::{self, Profile, cargo, root};
-use crate::{demo, guests};
+use crate::{demo, guests, machine};
 
 pub(crate) fn run() -> Result<()> {
     let started = Instant::now();
+    machine::servers()?;
     shell::run("format", cargo().args(["fmt", "--all", "--check"]))?;
     clippy()?;
     // With `--tests`, or the features of development dependencies would be missing and `cargo test` would build anew.

@@ -1,0 +1,308 @@
+//! Files of a server as a source: Debian's sshd on loopback, as whoever runs the test.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::support::{Mesh, files, malla, sale, text, wait_until};
+
+const SSHD: &str = "/usr/sbin/sshd";
+
+struct Server {
+    dir: TempDir,
+    port: u16,
+    child: Child,
+}
+
+impl Server {
+    fn start() -> Self {
+        assert!(
+            Path::new(SSHD).exists(),
+            "{SSHD} is missing: apt-get install openssh-server"
+        );
+        let dir = tempfile::tempdir().unwrap();
+        for folder in ["salida", "leidos"] {
+            std::fs::create_dir(dir.path().join(folder)).unwrap();
+        }
+        for key in ["host", "client", "stranger"] {
+            let made = Command::new("ssh-keygen")
+                .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+                .arg(dir.path().join(key))
+                .status()
+                .unwrap();
+            assert!(made.success());
+        }
+        let port = free_port();
+        let path = |name: &str| dir.path().join(name).display().to_string();
+        std::fs::write(
+            dir.path().join("sshd_config"),
+            format!(
+                "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nStrictModes no\n\
+                 UsePAM no\nPasswordAuthentication no\nPermitRootLogin yes\nMaxStartups 50\nSubsystem sftp internal-sftp\n",
+                path("host"),
+                path("client.pub"),
+            ),
+        )
+        .unwrap();
+        // Where sshd is root's it wants this folder.
+        let _ = std::fs::create_dir_all("/run/sshd");
+        let child = Command::new(SSHD)
+            .args(["-D", "-e", "-f", &path("sshd_config")])
+            .stderr(std::fs::File::create(dir.path().join("sshd.log")).unwrap())
+            .spawn()
+            .unwrap();
+        wait_until("sshd listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+        Self { dir, port, child }
+    }
+
+    fn fingerprint(&self, key: &str) -> String {
+        let shown = Command::new("ssh-keygen")
+            .arg("-lf")
+            .arg(self.dir.path().join(format!("{key}.pub")))
+            .output()
+            .unwrap();
+        let shown = String::from_utf8(shown.stdout).unwrap();
+        shown.split(' ').nth(1).unwrap().to_owned()
+    }
+
+    fn folder(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// As senders do who know what they do: whole, or not there.
+    fn put(&self, name: &str, events: impl Iterator<Item = String>) {
+        let text: String = events.map(|event| event + "\n").collect();
+        let half = self.folder("salida").join(format!("{name}.part"));
+        std::fs::write(&half, text).unwrap();
+        std::fs::rename(half, self.folder("salida").join(name)).unwrap();
+    }
+
+    /// A mesh whose source is the server's folder, at a port.
+    fn mesh(&self, port: u16, more: &str) -> Mesh {
+        let mesh = Mesh::ventas_empty();
+        let user = Command::new("id").arg("-un").output().unwrap();
+        mesh.add(
+            "malla.toml",
+            &format!(
+                "[sources.ventas.transacciones.sftp]\nhost = \"127.0.0.1:{port}\"\nuser = \"{}\"\nhost_key = \"{}\"\n\
+                 key_file = \"{}\"\nfolder = \"{}\"\nsettle_seconds = 0.2\nevery_seconds = 0.3\n{more}",
+                String::from_utf8(user.stdout).unwrap().trim(),
+                self.fingerprint("host"),
+                self.folder("client").display(),
+                self.folder("salida").display(),
+            ),
+        );
+        mesh
+    }
+
+    fn archive(&self) -> String {
+        format!("archive = \"{}\"", self.folder("leidos").display())
+    }
+
+    fn names(&self, folder: &str) -> Vec<String> {
+        let mut names: Vec<String> = files(&self.folder(folder))
+            .iter()
+            .map(|file| file.file_name().unwrap().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// Stands before a server and breaks its first connections off, each after so many bytes.
+fn breaking(server: u16, breaks: usize, after: usize) -> (u16, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let broken = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&broken);
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let (Ok(mut client), Ok(mut server)) = (client, TcpStream::connect(("127.0.0.1", server))) else {
+                return;
+            };
+            let mut up = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            std::thread::spawn(move || std::io::copy(&mut up.0, &mut up.1));
+            let broken = Arc::clone(&counted);
+            std::thread::spawn(move || {
+                let mut passed = 0;
+                let mut buffer = [0; 8192];
+                while let Ok(read @ 1..) = server.read(&mut buffer) {
+                    passed += read;
+                    if passed > after && broken.load(Ordering::SeqCst) < breaks {
+                        broken.fetch_add(1, Ordering::SeqCst);
+                        break;
+                    }
+                    if client.write_all(&buffer[..read]).is_err() {
+                        break;
+                    }
+                }
+                let _ = client.shutdown(Shutdown::Both);
+                let _ = server.shutdown(Shutdown::Both);
+            });
+        }
+    });
+    (port, broken)
+}
+
+fn every_sale_once(mesh: &Mesh, sales: u64) {
+    assert_eq!(mesh.count("ventas.transacciones"), sales);
+    assert_eq!(mesh.count("ventas_raw.transacciones"), sales);
+    assert_eq!(
+        mesh.count("(SELECT DISTINCT transaccion_id FROM ventas.transacciones)"),
+        sales
+    );
+}
+
+fn sales(from: usize, count: usize) -> impl Iterator<Item = String> {
+    (from..from + count).map(|number| sale(&format!("t-{number}")))
+}
+
+#[test]
+fn a_file_is_read_once_and_archived() {
+    let server = Server::start();
+    let mesh = server.mesh(server.port, &format!("files = \"*.jsonl\"\n{}", server.archive()));
+    // An empty folder is an end too.
+    assert_eq!(mesh.run_once()["products"][0]["read"], 0);
+    server.put("2026-11-27.jsonl", sales(0, 300));
+    server.put("2026-11-28.jsonl", sales(300, 200));
+    server.put("vacio.jsonl", std::iter::empty());
+    std::fs::write(server.folder("salida").join("otra.jsonl.part"), "{").unwrap();
+    std::fs::write(server.folder("salida").join("notas.txt"), "x").unwrap();
+    assert_eq!(mesh.run_once()["products"][0]["read"], 500);
+    assert_eq!(server.names("salida"), ["notas.txt", "otra.jsonl.part"]);
+    assert_eq!(
+        server.names("leidos"),
+        ["2026-11-27.jsonl", "2026-11-28.jsonl", "vacio.jsonl"]
+    );
+    assert_eq!(mesh.run_once()["products"][0]["read"], 0);
+    // The same name with other content is another file.
+    server.put("2026-11-28.jsonl", sales(500, 7));
+    assert_eq!(mesh.run_once()["products"][0]["read"], 7);
+    every_sale_once(&mesh, 507);
+    assert_eq!(server.names("leidos").len(), 4);
+    let spool = mesh.path().join("state/spool");
+    assert_eq!(files(&spool), Vec::<PathBuf>::new(), "nothing is left of them");
+}
+
+#[test]
+fn files_that_stay_are_read_once_though_all_that_the_host_knew_is_gone() {
+    let server = Server::start();
+    let mesh = server.mesh(server.port, "");
+    server.put("a.jsonl", sales(0, 100));
+    assert_eq!(mesh.run_once()["products"][0]["read"], 100);
+    for folder in ["sources", "spool"] {
+        std::fs::remove_dir_all(mesh.path().join("state").join(folder)).unwrap();
+    }
+    server.put("b.jsonl", sales(100, 50));
+    assert_eq!(mesh.run_once()["products"][0]["read"], 50);
+    every_sale_once(&mesh, 150);
+    assert_eq!(server.names("salida"), ["a.jsonl", "b.jsonl"]);
+}
+
+#[test]
+fn a_server_that_is_not_the_one_or_that_does_not_know_us_is_refused() {
+    let server = Server::start();
+    let mesh = server.mesh(server.port, "");
+    let (right, wrong) = (server.fingerprint("host"), server.fingerprint("stranger"));
+    mesh.edit("malla.toml", &right, &wrong);
+    let said = mesh.fails(&["doctor"], &[]);
+    assert!(said.contains(&right) && said.contains("host_key"), "{said}");
+    mesh.edit("malla.toml", &wrong, &right);
+    mesh.edit(
+        "malla.toml",
+        &server.folder("client").display().to_string(),
+        &server.folder("stranger").display().to_string(),
+    );
+    let said = mesh.fails(&["doctor"], &[]);
+    assert!(said.contains("log in as"), "{said}");
+}
+
+#[test]
+fn a_file_that_is_not_what_its_checksum_says_is_left_where_it_is() {
+    let server = Server::start();
+    let mesh = server.mesh(server.port, &server.archive());
+    let zeros = "0".repeat(64);
+    std::fs::write(
+        server.folder("salida").join("a.jsonl.sha256"),
+        format!("{zeros}  a.jsonl\n"),
+    )
+    .unwrap();
+    server.put("a.jsonl", sales(0, 10));
+    let said = mesh.fails(&["run"], &["--once"]);
+    assert!(said.contains("a.jsonl.sha256"), "{said}");
+    assert_eq!(server.names("leidos"), Vec::<String>::new());
+    let sum = Command::new("sha256sum")
+        .arg("a.jsonl")
+        .current_dir(server.folder("salida"))
+        .output()
+        .unwrap();
+    std::fs::write(server.folder("salida").join("a.jsonl.sha256"), sum.stdout).unwrap();
+    assert_eq!(mesh.run_once()["products"][0]["read"], 10);
+    every_sale_once(&mesh, 10);
+}
+
+#[test]
+fn a_server_that_dies_in_the_middle_of_a_file_is_gone_on_with() {
+    let server = Server::start();
+    let (port, broken) = breaking(server.port, 3, 2 << 20);
+    let mesh = server.mesh(port, &server.archive());
+    server.put("grande.jsonl", sales(0, 30_000));
+    let config = mesh.config();
+    let output = mesh.output(&["run", "--once", "--config", config.to_str().unwrap()]);
+    let said = text(&output);
+    assert!(output.status.success(), "{said}");
+    assert_eq!(broken.load(Ordering::SeqCst), 3);
+    assert!(said.contains("Goes on fetching"), "{said}");
+    every_sale_once(&mesh, 30_000);
+}
+
+#[test]
+fn a_host_that_is_killed_takes_no_file_twice() {
+    let server = Server::start();
+    let mesh = server.mesh(server.port, &server.archive());
+    mesh.edit("malla.toml", "rows = 65536", "rows = 200");
+    mesh.edit("malla.toml", "rows = 500000", "rows = 500");
+    for file in 0..12 {
+        server.put(&format!("{file:02}.jsonl"), sales(file * 400, 400));
+    }
+    let mut archived = 0;
+    for round in 0..10_u64 {
+        let mut child = Command::new(malla())
+            .args(["run", "--config"])
+            .arg(mesh.config())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(700 + 150 * (round % 5)));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        archived = archived.max(server.names("leidos").len());
+    }
+    let left = mesh.run_once();
+    eprintln!(
+        "{archived} files were archived before the last run, which read {}",
+        left["products"][0]["read"]
+    );
+    every_sale_once(&mesh, 4_800);
+    assert_eq!(server.names("salida"), Vec::<String>::new());
+    assert_eq!(server.names("leidos").len(), 12);
+}
