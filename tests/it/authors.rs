@@ -29,7 +29,7 @@ fn mesh() -> Mesh {
 
 #[test]
 fn check_finds_nothing_where_nothing_is_wrong() {
-    insta::assert_snapshot!(said(&mesh(), &["check"]).1, @"[mesh]/policies is valid: 21 rules, 7 masks, 0 warnings");
+    insta::assert_snapshot!(said(&mesh(), &["check"]).1, @"[mesh]/policies is valid: 21 rules, 8 masks, 0 warnings");
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn check_names_file_line_and_remedy() {
     [mesh]/policies/global.csv:31: `Deny` is neither `allow` nor `deny`: write one of them, in small letters
     [mesh]/policies/global.csv:32: a line that begins with `q`: begin it with `p` (p, subject, domain, object, action, purpose, allow or deny) or `g` (g, member, role, domain); a comment begins with `#`
     [mesh]/policies/groups.csv:19: `ana` is no principal: who has a role is named, not `*`: write `user:`, `service:`, `plugin:` or `role:`, and a name
-    [mesh]/policies/masks.toml:73: unknown mask `tokn`: use one of token, show-last-4, show-first-4, replace-with-null, mask-alphanum, mask-to-default, truncate-to-year, truncate-to-month, sha-256-query-local, email-domain
+    [mesh]/policies/masks.toml:80: unknown mask `tokn`: use one of token, show-last-4, show-first-4, replace-with-null, mask-alphanum, mask-to-default, truncate-to-year, truncate-to-month, sha-256-query-local, email-domain
     [mesh]/policies/row-filters.toml:21: a row filter without a condition: add one of equals, in, not-in, at-least, at-most, between
     ");
 }
@@ -95,7 +95,7 @@ fn check_fails_where_a_policy_does_not_fit_the_mesh() {
 error: [mesh]/policies/masks.toml:18: mask `truncate-to-year` ([mesh]/policies/masks.toml:18) cannot hide column `email` of `ventas.transacciones`, a `string`: this mask hides dates and timestamps only: use `mask-to-default` or `replace-with-null`, or make the column a date
 error: [mesh]/policies/row-filters.toml:21: `tarjeta` is stored masked (show-last-4 by masks.toml:24), so no row can be told by its true value: use another column, or give the mask at = "read"
 error: [mesh]/policies/row-filters.toml:25: a value that is no `decimal(18,2)`, the type of `monto`: write numbers of at most 18 digits, 2 of them after the point
-[mesh]/policies does not fit the mesh (3 errors): 21 rules, 7 masks, 0 warnings
+[mesh]/policies does not fit the mesh (3 errors): 21 rules, 8 masks, 0 warnings
 "##);
 }
 
@@ -159,7 +159,7 @@ fn check_warns_of_what_is_probably_not_meant() {
     warning: [mesh]/policies/domains/ventas.csv:27: changes nothing: domains/ventas.csv:26 says as much or more; remove this one
     warning: [mesh]/policies/domains/ventas.csv:27: never matches: nobody has `role:nadie`; give it to somebody in groups.csv, or remove the rule
     warning: [mesh]/policies/global.csv:22: changes nothing: domains/ventas.csv:26 says as much or more; remove this one
-    [mesh]/policies is valid: 25 rules, 7 masks, 14 warnings
+    [mesh]/policies is valid: 25 rules, 8 masks, 14 warnings
     ");
     assert_eq!(said(&mesh, &["check", "--strict"]).0, 1);
 }

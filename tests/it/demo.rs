@@ -8,16 +8,16 @@ use serde_json::Value;
 
 use crate::support::{Mesh, files, lines, malla, text};
 
-/// Every distinct e-mail and card of the decodable events in a source.
-fn secrets(source: &Path) -> BTreeSet<String> {
+/// Every distinct e-mail, card and address of the decodable events below a folder.
+fn secrets(sources: &Path) -> BTreeSet<String> {
     let mut secrets = BTreeSet::new();
-    for file in files(source) {
+    for file in files(sources) {
         for line in lines(&std::fs::read(file).unwrap()) {
             let Ok(event) = serde_json::from_slice::<Value>(line) else {
                 continue;
             };
             secrets.extend(
-                ["email", "tarjeta"]
+                ["email", "tarjeta", "direccion"]
                     .iter()
                     .filter_map(|name| event[*name].as_str())
                     .map(str::to_owned),
@@ -59,11 +59,20 @@ fn a_demo_accounts_for_every_line_and_hides_every_personal_value() {
         .unwrap();
     assert!(output.status.success(), "{}", text(&output));
     let shown = String::from_utf8(output.stdout).unwrap();
-    assert!(shown.contains("1 of 1 OK  ventas.transacciones"), "{shown}");
-    assert!(
-        shown.contains("= 6,000 of 6,000 read: every line accounted for"),
-        "{shown}"
-    );
+    for (product, lines) in [
+        ("logistica.envios", "6,000"),
+        ("producto.catalogo", "400"),
+        ("producto.cambios", "5,600"),
+        ("ventas.transacciones", "6,000"),
+    ] {
+        assert!(shown.contains(&format!(" of 4 OK  {product}")), "{shown}");
+        let accounted = shown
+            .lines()
+            .find(|line| line.starts_with(&format!("{product}: ")))
+            .unwrap_or_default();
+        let whole = format!("= {lines} of {lines} read: every line accounted for");
+        assert!(accounted.ends_with(&whole), "{shown}");
+    }
     let next = format!("  {} query --config", malla().display());
     assert_eq!(shown.matches(&next).count(), 3, "{shown}");
 
@@ -100,9 +109,8 @@ fn a_demo_accounts_for_every_line_and_hides_every_personal_value() {
     assert_eq!(count("ventas_raw.transacciones") + undecodable, 6000);
     assert!(quarantined > 0 && undecodable > 0 && undecodable < quarantined);
 
-    let source = dir.join("sources/ventas/transacciones");
-    let secrets = secrets(&source);
-    assert!(secrets.len() > 500);
+    let secrets = secrets(&dir.join("sources"));
+    assert!(secrets.len() > 1000);
     for file in files(&dir.join("lake")) {
         let found = find_any(&std::fs::read(&file).unwrap(), &secrets);
         assert_eq!(found, None, "in {}", file.display());
@@ -111,6 +119,9 @@ fn a_demo_accounts_for_every_line_and_hides_every_personal_value() {
         "ventas.transacciones",
         "ventas_raw.transacciones",
         "ventas_quarantine.transacciones",
+        "logistica.envios",
+        "logistica_raw.envios",
+        "logistica_quarantine.envios",
     ] {
         let decoded = query(&format!("SELECT * FROM {table}"), "csv");
         assert_eq!(find_any(decoded.as_bytes(), &secrets), None, "in {table}");
@@ -118,7 +129,7 @@ fn a_demo_accounts_for_every_line_and_hides_every_personal_value() {
 
     // Equal e-mails have equal tokens, and different ones different.
     let mut emails = BTreeMap::new();
-    for file in files(&source) {
+    for file in files(&dir.join("sources/ventas/transacciones")) {
         for line in lines(&std::fs::read(file).unwrap()) {
             let Ok(event) = serde_json::from_slice::<Value>(line) else {
                 continue;
@@ -151,6 +162,33 @@ fn a_demo_accounts_for_every_line_and_hides_every_personal_value() {
         "the simulation has customers that buy twice"
     );
 
+    // What is shipped was sold, in the same region and before.
+    let fits = "FROM logistica.envios e JOIN ventas.transacciones v USING (transaccion_id) \
+                WHERE v.region = e.region AND v.timestamp <= e.timestamp_salida";
+    assert_eq!(
+        rows(&format!("SELECT count(*) AS n {fits}"))[0]["n"]
+            .as_u64()
+            .unwrap(),
+        count("logistica.envios")
+    );
+    // Costs are hidden from who does not need them, and the others can make margins.
+    assert_eq!(count("producto.catalogo WHERE costo IS NOT NULL"), 0);
+    let margins = mesh.output(&[
+        "query",
+        "--config",
+        config.to_str().unwrap(),
+        "--as",
+        "service:reportes",
+        "--purpose",
+        "margen",
+        "SELECT categoria, avg(precio - costo) FROM producto.catalogo GROUP BY 1",
+    ]);
+    assert!(text(&margins).contains("8 rows"), "{}", text(&margins));
+    for command in ["check", "test"] {
+        let said = mesh.output(&["policy", command, "--config", config.to_str().unwrap()]);
+        assert!(said.status.success(), "{}", text(&said));
+    }
+
     // A second demo goes on where the first ended.
     let output = Command::new(malla())
         .args([
@@ -168,6 +206,44 @@ fn a_demo_accounts_for_every_line_and_hides_every_personal_value() {
         count("ventas.transacciones") + count("ventas_quarantine.transacciones"),
         7000
     );
+}
+
+#[test]
+fn a_new_mesh_knows_the_domains_whose_components_are_there() {
+    let mesh = Mesh::ventas();
+    let dir = mesh.path().join("new");
+    std::fs::create_dir_all(dir.join("plugins")).unwrap();
+    for domain in ["ventas", "logistica", "producto"] {
+        let component = format!("plugins/{domain}.wasm");
+        let built = malla().parent().unwrap().join(&component);
+        std::fs::copy(built, dir.join(&component)).unwrap();
+    }
+    let said = mesh.ok(&["init", dir.to_str().unwrap()]);
+    assert!(said.contains("sources/producto/cambios"), "{said}");
+    let config = dir.join("malla.toml");
+    let config = config.to_str().unwrap();
+    mesh.ok(&["policy", "check", "--config", config, "--strict"]);
+    assert!(
+        mesh.ok(&["policy", "test", "--config", config])
+            .contains("27 of 27 cases hold.")
+    );
+    for (domain, source, lines) in [
+        ("logistica", "envios", 300),
+        ("producto", "catalogo", 150),
+        ("producto", "cambios", 150),
+    ] {
+        if source != "cambios" {
+            let events = ["--events", "300", "--domain", domain];
+            mesh.ok(&[&["simulate", "--config", config][..], &events].concat());
+        }
+        let partitions = files(&dir.join("sources").join(domain).join(source));
+        let written: usize = partitions
+            .iter()
+            .filter(|file| file.extension().is_some_and(|extension| extension == "jsonl"))
+            .map(|file| self::lines(&std::fs::read(file).unwrap()).count())
+            .sum();
+        assert_eq!(written, lines, "{source}");
+    }
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-use crate::demo;
 use crate::shell::{self, Profile, command, root, target};
+use crate::{demo, guests};
 
 /// `deltalake`, `polars`, `pyarrow`: independent readers of the tables. `datacontract-cli`, `jsonschema`: of contracts.
 const PACKAGES: [&str; 6] = [
@@ -43,10 +43,10 @@ pub(crate) fn run() -> Result<()> {
             .current_dir(&work)
             .args(["plugin", "new", "prueba"]),
     )?;
-    let contracts = [
-        root().join("plugins/ventas/contract.yaml"),
-        work.join("prueba/contract.yaml"),
-    ];
+    let mut contracts = vec![work.join("prueba/contract.yaml")];
+    for domain in guests::domains()? {
+        contracts.push(root().join("plugins").join(domain).join("contract.yaml"));
+    }
     shell::run(
         "contracts, by the ODCS schema",
         command(&python)

@@ -8,17 +8,28 @@ use malla_toolchain::{BuildReport, PluginDir};
 use crate::machine;
 use crate::shell::{Profile, root, target};
 
-/// The example plugins, by their folders in `plugins`.
-pub(crate) const DOMAINS: &[&str] = &["ventas"];
+/// The example plugins, by their folders in `plugins`: those with a contract.
+pub(crate) fn domains() -> Result<Vec<String>> {
+    let folder = root().join("plugins");
+    let mut domains = Vec::new();
+    for entry in std::fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))? {
+        let entry = entry?;
+        if entry.path().join("contract.yaml").is_file() {
+            domains.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    domains.sort();
+    Ok(domains)
+}
 
 /// Builds the example plugins, and puts them where `malla demo` looks: in `plugins` beside the executable.
 pub(crate) fn build_plugins(profile: Profile) -> Result<PathBuf> {
     machine::wasm()?;
     let folder = profile.folder().join("plugins");
     std::fs::create_dir_all(&folder)?;
-    for domain in DOMAINS {
+    for domain in domains()? {
         build(
-            &root().join("plugins").join(domain),
+            &root().join("plugins").join(&domain),
             &folder.join(format!("{domain}.wasm")),
         )?;
     }

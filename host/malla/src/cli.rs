@@ -97,13 +97,13 @@ pub(crate) struct Run {
 pub(crate) struct Simulate {
     #[command(flatten)]
     pub(crate) config: Config,
-    /// How many events
+    /// How many events, those of all sources of the domain together
     #[arg(long, value_name = "N")]
     pub(crate) events: u64,
     /// The same seed on an empty source gives the same events
     #[arg(long, value_name = "S", default_value_t = crate::commands::DEFAULT_SEED)]
     pub(crate) seed: u64,
-    /// The domain whose source is written
+    /// The domain whose sources are written: ventas, logistica or producto
     #[arg(long, value_name = "D", default_value = "ventas")]
     pub(crate) domain: String,
     /// What the source must be; it is written whichever it is when left out

@@ -2,6 +2,7 @@
 
 mod cli;
 mod commands;
+mod components;
 mod mesh;
 mod terminal;
 

@@ -1,5 +1,6 @@
 //! Making a mesh's folder.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -22,7 +23,8 @@ pub(crate) fn create(dir: &Path, sources: &[(&str, &str)]) -> Result<PathBuf> {
     for (domain, source) in sources {
         folder(dir.join("sources").join(domain).join(source))?;
     }
-    policies(&dir.join("policies"))?;
+    let domains: BTreeSet<&str> = sources.iter().map(|(domain, _)| *domain).collect();
+    policies(&dir.join("policies"), &domains)?;
     let keys = dir.join("keys").join("malla.keys");
     // Data sealed with a key that is gone is gone: keys that are there stay.
     if !keys.exists() {
@@ -33,9 +35,13 @@ pub(crate) fn create(dir: &Path, sources: &[(&str, &str)]) -> Result<PathBuf> {
     Ok(config)
 }
 
-/// The policies that a new mesh starts with. Whoever makes it runs it.
-fn policies(dir: &Path) -> Result<()> {
-    for (name, text) in malla_policy::TEMPLATE {
+/// The policies that a new mesh with these domains starts with. Whoever makes it runs it.
+fn policies(dir: &Path, domains: &BTreeSet<&str>) -> Result<()> {
+    let theirs = malla_policy::DOMAIN_TEMPLATES
+        .into_iter()
+        .filter(|(domain, ..)| domains.contains(domain))
+        .map(|(_, name, text)| (name, text));
+    for (name, text) in malla_policy::TEMPLATE.into_iter().chain(theirs) {
         let path = dir.join(name);
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder)

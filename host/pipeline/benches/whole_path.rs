@@ -34,7 +34,7 @@ const CONTRACT: &str = include_str!("../../../plugins/ventas/contract.yaml");
 fn benches(criterion: &mut Criterion) {
     let root = tempfile::tempdir().unwrap();
     let source = root.path().join("sources/ventas/transacciones");
-    Simulator::new(1, "ventas")
+    Simulator::new(1, "ventas", "transacciones")
         .unwrap()
         .write(&source, EVENTS)
         .unwrap();

@@ -49,6 +49,31 @@ pub const TEMPLATE: [(&str, &str); 8] = [
     ),
 ];
 
+/// What a new mesh starts with besides, for each of these domains whose plugin it has: the domain, name in the folder, and
+/// text. A rule about a domain that is not there would match nothing, and a test of it fail.
+pub const DOMAIN_TEMPLATES: [(&str, &str, &str); 4] = [
+    (
+        "logistica",
+        "domains/logistica.csv",
+        include_str!("../../../policies/domains/logistica.csv"),
+    ),
+    (
+        "logistica",
+        "tests/logistica.toml",
+        include_str!("../../../policies/tests/logistica.toml"),
+    ),
+    (
+        "producto",
+        "domains/producto.csv",
+        include_str!("../../../policies/domains/producto.csv"),
+    ),
+    (
+        "producto",
+        "tests/producto.toml",
+        include_str!("../../../policies/tests/producto.toml"),
+    ),
+];
+
 /// The files of a policy folder as they were at one moment. Equal values make equal policies, so who watches a folder
 /// compares before it parses.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -38,8 +38,8 @@ pub use diff::{Change, Diff, diff};
 pub use error::{Fault, MissingMask, PlanError, PlanErrors, PolicyError, PolicyErrors};
 pub use explain::{Explanation, UnknownObject, explain};
 pub use files::{
-    DECLASSIFY_FILE, DOMAINS_FOLDER, GLOBAL_FILE, GROUPS_FILE, MASKS_FILE, MODEL_FILE, PolicyFiles,
-    ROW_FILTERS_FILE, TEMPLATE, TESTS_FOLDER,
+    DECLASSIFY_FILE, DOMAIN_TEMPLATES, DOMAINS_FOLDER, GLOBAL_FILE, GROUPS_FILE, MASKS_FILE, MODEL_FILE,
+    PolicyFiles, ROW_FILTERS_FILE, TEMPLATE, TESTS_FOLDER,
 };
 pub use judge::{Judge, JudgeError};
 pub use masks::{MaskAt, MaskRule, Selector};

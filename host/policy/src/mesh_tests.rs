@@ -3,7 +3,10 @@
 use insta::assert_snapshot;
 use malla_contract::Contract;
 
-use crate::{GLOBAL_FILE, MASKS_FILE, Policy, PolicyFiles, ROW_FILTERS_FILE, explain, misfits};
+use crate::{
+    Cases, DOMAIN_TEMPLATES, GLOBAL_FILE, MASKS_FILE, Policy, PolicyFiles, ROW_FILTERS_FILE, check, explain,
+    misfits,
+};
 
 fn contracts() -> Vec<Contract> {
     vec![Contract::parse(include_str!("../../../plugins/ventas/contract.yaml")).unwrap()]
@@ -74,4 +77,37 @@ fn a_quarantined_line_is_denied_with_what_it_holds() {
     assert_eq!(seen(&format!("{line}{deny}"), "informes"), "raw");
     // Who may see the addresses may not therefore see all else that is in a line.
     assert_eq!(seen(email, "informes"), "masked (replace-with-null)");
+}
+
+/// Whichever domains a mesh has beside ventas: their files fit their contracts, and miss no other domain's.
+#[test]
+fn the_templates_of_domains_fit_their_contracts() {
+    let others = [
+        (
+            "logistica",
+            include_str!("../../../plugins/logistica/contract.yaml"),
+        ),
+        (
+            "producto",
+            include_str!("../../../plugins/producto/contract.yaml"),
+        ),
+    ];
+    for (_, name, _) in DOMAIN_TEMPLATES {
+        assert!(files().text(name).is_none(), "{name} is in every mesh");
+    }
+    for chosen in [&others[..1], &others[1..], &others[..]] {
+        let (mut files, mut contracts) = (files(), contracts());
+        for (domain, contract) in chosen {
+            contracts.push(Contract::parse(contract).unwrap());
+            for (_, name, text) in DOMAIN_TEMPLATES.iter().filter(|(of, ..)| of == domain) {
+                files = files.with(name, *text);
+            }
+        }
+        let policy = policy(&files);
+        assert_eq!(check(&policy, &contracts), []);
+        assert_eq!(misfits(&policy, &contracts), []);
+        let report = Cases::parse(&files).unwrap().run(&policy, &contracts).unwrap();
+        assert!(report.is_good(), "{report}");
+        assert!(report.count > 8, "{}", report.count);
+    }
 }

@@ -20,9 +20,9 @@ pub enum Dirt {
     UnknownCurrency,
     /// No `cliente_id`.
     MissingCliente,
-    /// No `timestamp`.
+    /// No time at which the event happened.
     MissingTimestamp,
-    /// `timestamp` is in a form that is not RFC 3339.
+    /// That time is in a form that is not RFC 3339.
     BadTimestamp,
     /// Nothing on the line.
     EmptyLine,
@@ -36,6 +36,38 @@ pub enum Dirt {
     DuplicateKey,
     /// `cantidad` beyond 32 bits.
     CantidadTooLarge,
+    /// No `envio_id`.
+    MissingEnvio,
+    /// No `transaccion_id` in a shipment.
+    MissingTransaccion,
+    /// `transportista` is no carrier that the contract knows.
+    UnknownCarrier,
+    /// `estado` is no state that the contract knows.
+    UnknownState,
+    /// `estado` and `timestamp_entrega` do not go together.
+    ContradictoryState,
+    /// `timestamp_entrega` is before `timestamp_salida`.
+    DeliveredBeforeLeft,
+    /// No `producto_id` in the catalogue or a change of it.
+    MissingProducto,
+    /// No `nombre`.
+    MissingNombre,
+    /// `categoria` is no category that the contract knows.
+    UnknownCategory,
+    /// `precio` is written out in words.
+    PrecioAsWords,
+    /// `precio` has three digits after the point.
+    PrecioTooPrecise,
+    /// `precio` is below zero.
+    PrecioNegative,
+    /// `precio` is zero.
+    PrecioZero,
+    /// `precio` has lost its decimal point, and more.
+    PrecioTooHigh,
+    /// `vigente_desde` is no date.
+    BadDate,
+    /// `vigente_desde` is long before the change was made.
+    RetroactiveChange,
 }
 
 /// Who finds the dirt.
@@ -49,7 +81,7 @@ pub enum Caught {
 
 impl Dirt {
     /// Every kind.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 32] = [
         Self::TruncatedLine,
         Self::InvalidUtf8,
         Self::MontoAsWords,
@@ -66,6 +98,104 @@ impl Dirt {
         Self::ExtraNesting,
         Self::DuplicateKey,
         Self::CantidadTooLarge,
+        Self::MissingEnvio,
+        Self::MissingTransaccion,
+        Self::UnknownCarrier,
+        Self::UnknownState,
+        Self::ContradictoryState,
+        Self::DeliveredBeforeLeft,
+        Self::MissingProducto,
+        Self::MissingNombre,
+        Self::UnknownCategory,
+        Self::PrecioAsWords,
+        Self::PrecioTooPrecise,
+        Self::PrecioNegative,
+        Self::PrecioZero,
+        Self::PrecioTooHigh,
+        Self::BadDate,
+        Self::RetroactiveChange,
+    ];
+
+    /// The kinds in `ventas.transacciones`.
+    pub(crate) const SALES: [Self; 16] = [
+        Self::TruncatedLine,
+        Self::InvalidUtf8,
+        Self::MontoAsWords,
+        Self::MontoTooPrecise,
+        Self::MontoNegative,
+        Self::MontoZero,
+        Self::UnknownCurrency,
+        Self::MissingCliente,
+        Self::MissingTimestamp,
+        Self::BadTimestamp,
+        Self::EmptyLine,
+        Self::NotJson,
+        Self::NotAnObject,
+        Self::ExtraNesting,
+        Self::DuplicateKey,
+        Self::CantidadTooLarge,
+    ];
+
+    /// The kinds in `logistica.envios`.
+    pub(crate) const SHIPMENTS: [Self; 15] = [
+        Self::TruncatedLine,
+        Self::InvalidUtf8,
+        Self::MissingTimestamp,
+        Self::BadTimestamp,
+        Self::EmptyLine,
+        Self::NotJson,
+        Self::NotAnObject,
+        Self::ExtraNesting,
+        Self::DuplicateKey,
+        Self::MissingEnvio,
+        Self::MissingTransaccion,
+        Self::UnknownCarrier,
+        Self::UnknownState,
+        Self::ContradictoryState,
+        Self::DeliveredBeforeLeft,
+    ];
+
+    /// The kinds in `producto.catalogo`.
+    pub(crate) const CATALOGUE: [Self; 16] = [
+        Self::TruncatedLine,
+        Self::InvalidUtf8,
+        Self::EmptyLine,
+        Self::NotJson,
+        Self::NotAnObject,
+        Self::ExtraNesting,
+        Self::DuplicateKey,
+        Self::MissingProducto,
+        Self::MissingNombre,
+        Self::UnknownCategory,
+        Self::PrecioAsWords,
+        Self::PrecioTooPrecise,
+        Self::PrecioNegative,
+        Self::PrecioZero,
+        Self::PrecioTooHigh,
+        Self::BadDate,
+    ];
+
+    /// The kinds in `producto.cambios`.
+    pub(crate) const CHANGES: [Self; 19] = [
+        Self::TruncatedLine,
+        Self::InvalidUtf8,
+        Self::MissingTimestamp,
+        Self::BadTimestamp,
+        Self::EmptyLine,
+        Self::NotJson,
+        Self::NotAnObject,
+        Self::ExtraNesting,
+        Self::DuplicateKey,
+        Self::MissingProducto,
+        Self::MissingNombre,
+        Self::UnknownCategory,
+        Self::PrecioAsWords,
+        Self::PrecioTooPrecise,
+        Self::PrecioNegative,
+        Self::PrecioZero,
+        Self::PrecioTooHigh,
+        Self::BadDate,
+        Self::RetroactiveChange,
     ];
 
     /// The name in reports.
@@ -88,6 +218,22 @@ impl Dirt {
             Self::ExtraNesting => "extra_nesting",
             Self::DuplicateKey => "duplicate_key",
             Self::CantidadTooLarge => "cantidad_too_large",
+            Self::MissingEnvio => "missing_envio",
+            Self::MissingTransaccion => "missing_transaccion",
+            Self::UnknownCarrier => "unknown_carrier",
+            Self::UnknownState => "unknown_state",
+            Self::ContradictoryState => "contradictory_state",
+            Self::DeliveredBeforeLeft => "delivered_before_left",
+            Self::MissingProducto => "missing_producto",
+            Self::MissingNombre => "missing_nombre",
+            Self::UnknownCategory => "unknown_category",
+            Self::PrecioAsWords => "precio_as_words",
+            Self::PrecioTooPrecise => "precio_too_precise",
+            Self::PrecioNegative => "precio_negative",
+            Self::PrecioZero => "precio_zero",
+            Self::PrecioTooHigh => "precio_too_high",
+            Self::BadDate => "bad_date",
+            Self::RetroactiveChange => "retroactive_change",
         }
     }
 
@@ -95,9 +241,22 @@ impl Dirt {
     #[must_use]
     pub fn caught(self) -> Caught {
         match self {
-            Self::MontoNegative | Self::MontoZero | Self::UnknownCurrency | Self::MissingCliente => {
-                Caught::Step
-            }
+            Self::MontoNegative
+            | Self::MontoZero
+            | Self::UnknownCurrency
+            | Self::MissingCliente
+            | Self::MissingEnvio
+            | Self::UnknownCarrier
+            | Self::UnknownState
+            | Self::ContradictoryState
+            | Self::DeliveredBeforeLeft
+            | Self::MissingProducto
+            | Self::MissingNombre
+            | Self::UnknownCategory
+            | Self::PrecioNegative
+            | Self::PrecioZero
+            | Self::PrecioTooHigh
+            | Self::RetroactiveChange => Caught::Step,
             _ => Caught::Decode,
         }
     }

@@ -15,6 +15,16 @@ pub enum SimulateError {
         /// Domains that have events.
         known: String,
     },
+    /// The domain has no such source with events.
+    #[error("no simulated events for source `{source_name}` of `{domain}`: use one of {known}")]
+    UnknownSource {
+        /// The domain.
+        domain: String,
+        /// The source asked for.
+        source_name: String,
+        /// Sources of the domain that have events.
+        known: String,
+    },
     /// A file cannot be used.
     #[error("cannot {action} `{}`: {error}", path.display())]
     Io {

@@ -1,12 +1,19 @@
 //! Realistic events, seeded, about one in a hundred dirty in a named way.
 //!
 //! INVARIANT: the same seed, start time and place in the stream give the same bytes, and no two events of a seed share an id.
+//! Domains of one seed fit: shipments are of its sales, and the catalogue is of what they sell.
 
+mod business;
+mod catalogue;
+mod clock;
 mod dirt;
-mod domain;
 mod error;
-mod event;
+mod line;
+mod random;
+mod sales;
+mod shipments;
 mod simulator;
+mod source;
 #[cfg(test)]
 mod tests;
 

@@ -6,21 +6,20 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::domain::PARTITIONS;
-use crate::event::Stream;
+use crate::source::Source;
 use crate::{Dirt, SimulateError};
 
 /// Bytes that are gathered before they are appended to a segment in one write.
 const CHUNK: usize = 1 << 20;
 
-/// Writes the events of one domain's source.
+/// Writes the events of one source of a domain.
 ///
 /// A hidden file in the root counts the events of each seed, so that a second call goes on where the first one ended and never
 /// repeats an id. The same seed, time and calls give the same bytes in an empty folder.
 #[derive(Debug)]
 pub struct Simulator {
     seed: u64,
-    domain: String,
+    source: Source,
     now: i64,
     segment_bytes: u64,
 }
@@ -54,34 +53,70 @@ impl Report {
 
 impl Simulator {
     /// Domains that have events.
-    pub const DOMAINS: [&'static str; 1] = ["ventas"];
+    pub const DOMAINS: [&'static str; 3] = ["ventas", "logistica", "producto"];
 
-    /// A simulator for a domain of [`Self::DOMAINS`].
+    /// A simulator for each source of a domain of [`Self::DOMAINS`], in the order of its contract.
     ///
     /// # Errors
     /// When the domain has no events.
-    pub fn new(seed: u64, domain: &str) -> Result<Self, SimulateError> {
-        if !Self::DOMAINS.contains(&domain) {
-            let known = Self::DOMAINS.join(", ");
+    pub fn of(seed: u64, domain: &str) -> Result<Vec<Self>, SimulateError> {
+        let now = Self::now();
+        let simulators: Vec<Self> = Source::ALL
+            .into_iter()
+            .filter(|source| source.domain() == domain)
+            .map(|source| Self {
+                seed,
+                source,
+                now,
+                segment_bytes: 32 << 20,
+            })
+            .collect();
+        if simulators.is_empty() {
             return Err(SimulateError::UnknownDomain {
                 domain: domain.to_owned(),
-                known,
+                known: Self::DOMAINS.join(", "),
             });
         }
+        Ok(simulators)
+    }
+
+    /// A simulator for one source of a domain.
+    ///
+    /// # Errors
+    /// When the domain, or the source of it, has no events.
+    pub fn new(seed: u64, domain: &str, source: &str) -> Result<Self, SimulateError> {
+        let mut simulators = Self::of(seed, domain)?;
+        match simulators
+            .iter()
+            .position(|simulator| simulator.source() == source)
+        {
+            Some(place) => Ok(simulators.swap_remove(place)),
+            None => Err(SimulateError::UnknownSource {
+                domain: domain.to_owned(),
+                source_name: source.to_owned(),
+                known: simulators.iter().map(Self::source).collect::<Vec<_>>().join(", "),
+            }),
+        }
+    }
+
+    /// The time at which the newest events happen unless [`with_now`](Self::with_now) says another: now, in microseconds of Unix
+    /// time. Sources that are written at one time fit to the second.
+    #[must_use]
+    pub fn now() -> i64 {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now = i64::try_from(now.as_micros()).unwrap_or_default();
-        Ok(Self {
-            seed,
-            domain: domain.to_owned(),
-            now,
-            segment_bytes: 32 << 20,
-        })
+        i64::try_from(now.as_micros()).unwrap_or_default()
     }
 
     /// The source, in the domain's contract, that the events are of.
     #[must_use]
     pub fn source(&self) -> &'static str {
-        "transacciones"
+        self.source.name()
+    }
+
+    /// Of so many events of the domain, how many are of this source. The shares of a domain's sources add up to all of them.
+    #[must_use]
+    pub fn share(&self, events: u64) -> u64 {
+        self.source.share(events)
     }
 
     /// When the newest events happen: Unix time in microseconds. Default: now. Set it for the same bytes every time.
@@ -108,8 +143,8 @@ impl Simulator {
     /// When the folder cannot be written.
     pub fn write(&mut self, root: &Path, events: u64) -> Result<Report, SimulateError> {
         fs::create_dir_all(root).map_err(io_error("create", root))?;
-        let mut partitions = (0..PARTITIONS)
-            .map(|number| Partition::open(root, number, &self.domain, self.segment_bytes))
+        let mut partitions = (0..self.source.partitions())
+            .map(|number| Partition::open(root, number, self.source.domain(), self.segment_bytes))
             .collect::<Result<Vec<_>, _>>()?;
         let report = self.send(root, events, |number, message| {
             let at = usize::try_from(number).ok();
@@ -133,7 +168,7 @@ impl Simulator {
     }
 
     /// Gives exactly `events` events to `send`, each with the number of its partition, after those of earlier calls with the same
-    /// seed, which `counters` counts.
+    /// seed, which `counters` counts. Each source needs a folder of its own for them.
     ///
     /// # Errors
     /// When the folder of counters cannot be written; what `send` says.
@@ -145,7 +180,7 @@ impl Simulator {
     ) -> Result<Report, E> {
         fs::create_dir_all(counters).map_err(io_error("create", counters))?;
         let first = self.reserve(counters, events)?;
-        let stream = Stream::new(self.seed, self.now);
+        let stream = self.source.stream(self.seed, self.now);
         let mut report = Report::default();
         let mut line = Vec::with_capacity(512);
         for index in first..first.saturating_add(events) {
@@ -165,7 +200,7 @@ impl Simulator {
     /// Number of the next event. The numbers of this call count as used before the first line is written, so that a call that was
     /// cut short leaves a gap and no duplicates.
     fn reserve(&self, root: &Path, events: u64) -> Result<u64, SimulateError> {
-        let path = root.join(format!(".simulated-{}-{}", self.domain, self.seed));
+        let path = root.join(format!(".simulated-{}-{}", self.source.domain(), self.seed));
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)

@@ -59,7 +59,7 @@ fn sales() -> Table {
 fn benches(criterion: &mut Criterion) {
     let folder = tempfile::tempdir().expect("a folder for the events");
     let (root, state) = (folder.path().join("events"), folder.path().join("state"));
-    let mut simulator = Simulator::new(1, "ventas").expect("ventas is a domain");
+    let mut simulator = Simulator::new(1, "ventas", "transacciones").expect("a source of ventas");
     simulator.write(&root, 5 * ROWS as u64).expect("events");
     let mut config = DirectoryConfig::new(&root, &state);
     config.settle = Duration::ZERO;

@@ -10,22 +10,19 @@ use malla_simulate::Simulator;
 
 use crate::cli;
 use crate::commands::{run, simulate};
+use crate::components::{self, Component};
 use crate::mesh;
 use crate::terminal::{self, number};
-
-struct Plugin {
-    file: PathBuf,
-    bytes: Vec<u8>,
-    contract: Contract,
-}
 
 pub(crate) fn demo(arguments: &cli::Demo) -> Result<ExitCode> {
     let dir = &arguments.dir;
     let plugins = plugins()?;
     let config = prepare(dir, &plugins)?;
+    // The same for all: shipments leave after their sales.
+    let now = Simulator::now();
     let mut lines = 0;
     for plugin in &plugins {
-        lines += fill(dir, &plugin.contract, arguments.events)?;
+        lines += fill(dir, &plugin.contract, arguments.events, now)?;
     }
     let once = RunOptions {
         once: true,
@@ -44,52 +41,26 @@ pub(crate) fn demo(arguments: &cli::Demo) -> Result<ExitCode> {
 }
 
 /// The example plugins: the components in the folder `plugins` beside this executable.
-fn plugins() -> Result<Vec<Plugin>> {
+fn plugins() -> Result<Vec<Component>> {
     let executable = std::env::current_exe().context("cannot tell where this executable is")?;
     let folder = executable.parent().unwrap_or(Path::new(".")).join("plugins");
-    let mut files: Vec<PathBuf> = std::fs::read_dir(&folder)
-        .map(|entries| entries.filter_map(|entry| Some(entry.ok()?.path())).collect())
-        .unwrap_or_default();
-    files.retain(|file| file.extension().is_some_and(|extension| extension == "wasm"));
-    files.sort();
-    if files.is_empty() {
+    let plugins = components::inside(&folder)?;
+    if plugins.is_empty() {
         bail!(
             "no example plugin in `{}`: run `cargo xtask demo` in the repository, which builds them there",
             folder.display()
         );
     }
-    files.into_iter().map(load).collect()
-}
-
-fn load(file: PathBuf) -> Result<Plugin> {
-    let bytes = std::fs::read(&file).with_context(|| format!("cannot read `{}`", file.display()))?;
-    let yaml = malla_contract::extract(&bytes).with_context(|| file.display().to_string())?;
-    let contract = Contract::parse(&yaml).with_context(|| file.display().to_string())?;
-    Ok(Plugin {
-        file,
-        bytes,
-        contract,
-    })
+    Ok(plugins)
 }
 
 /// Makes the mesh, or takes the one that is there, with the plugins of this build.
-fn prepare(dir: &Path, plugins: &[Plugin]) -> Result<PathBuf> {
+fn prepare(dir: &Path, plugins: &[Component]) -> Result<PathBuf> {
     let config = dir.join("malla.toml");
     if config.exists() {
         println!("Going on with the mesh in {}", dir.display());
     } else {
-        let sources: Vec<(&str, &str)> = plugins
-            .iter()
-            .flat_map(|plugin| {
-                let domain = plugin.contract.domain.as_str();
-                plugin
-                    .contract
-                    .sources
-                    .iter()
-                    .map(move |source| (domain, source.name.as_str()))
-            })
-            .collect();
-        mesh::create(dir, &sources)?;
+        mesh::create(dir, &components::sources(plugins))?;
         println!("Made a mesh in {}", dir.display());
     }
     for plugin in plugins {
@@ -101,20 +72,19 @@ fn prepare(dir: &Path, plugins: &[Plugin]) -> Result<PathBuf> {
     Ok(config)
 }
 
-/// Writes a domain's events; a domain that has no simulated ones is left as it is.
-fn fill(dir: &Path, contract: &Contract, events: u64) -> Result<u64> {
+/// Writes a domain's events, the newest of them at `now`; a domain that has no simulated ones is left as it is.
+fn fill(dir: &Path, contract: &Contract, events: u64, now: i64) -> Result<u64> {
     let domain = contract.domain.as_str();
     if events == 0 || !Simulator::DOMAINS.contains(&domain) {
         return Ok(0);
     }
-    let written = simulate::write(
-        domain,
-        simulate::DEFAULT_SEED,
-        &dir.join("sources").join(domain),
-        events,
-    )?;
-    print!("{}", simulate::summary(&written));
-    Ok(written.total())
+    let sources = dir.join("sources").join(domain);
+    let mut lines = 0;
+    for written in simulate::write(domain, simulate::DEFAULT_SEED, &sources, events, now)? {
+        print!("{}", simulate::summary(&written));
+        lines += written.total();
+    }
+    Ok(lines)
 }
 
 fn show(report: &RunReport, config: &Path) {

@@ -5,10 +5,13 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::{mesh, terminal};
+use crate::{components, mesh, terminal};
 
 pub(crate) fn init(dir: &Path) -> Result<ExitCode> {
-    let config = mesh::create(dir, &[])?;
+    // Whoever put components there first gets their sources named, and the rules that come with their domains.
+    let found = components::inside(&dir.join("plugins"))?;
+    let sources = components::sources(&found);
+    let config = mesh::create(dir, &sources)?;
     println!("Made a mesh in {}", dir.display());
     println!();
     println!(
@@ -23,7 +26,14 @@ pub(crate) fn init(dir: &Path) -> Result<ExitCode> {
     );
     println!("  plugins/              put components here (`malla plugin build` makes them)");
     println!();
-    println!("Name each plugin's sources in {}, then:", config.display());
+    for (domain, source) in &sources {
+        println!("  sources/{domain}/{source}  what {domain} reads; another place is an edit of malla.toml");
+    }
+    if sources.is_empty() {
+        println!("Name each plugin's sources in {}, then:", config.display());
+    } else {
+        println!("\nNext:");
+    }
     println!("  malla doctor --config {}", config.display());
     println!("  malla run --config {}", config.display());
     Ok(ExitCode::SUCCESS)

@@ -15,8 +15,51 @@ pub(crate) const DEFAULT_SEED: u64 = 1;
 
 pub(crate) fn simulate(arguments: &cli::Simulate) -> Result<ExitCode> {
     let config = Config::load(&arguments.config.config)?;
-    let mut simulator = Simulator::new(arguments.seed, &arguments.domain)?;
-    let (domain, source) = (&arguments.domain, simulator.source());
+    let domain = &arguments.domain;
+    // Every source has its place before the first one is written.
+    let places = Simulator::of(arguments.seed, domain)?
+        .into_iter()
+        .map(|simulator| {
+            Ok((
+                place(&config, domain, simulator.source(), arguments.to)?,
+                simulator,
+            ))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let mut reports = Vec::new();
+    for (place, mut simulator) in places {
+        let events = simulator.share(arguments.events);
+        let report = match place {
+            SourceConfig::Directory(directory) => simulator.write(directory, events)?,
+            SourceConfig::Kafka(kafka) => {
+                let counters = config.state.join("simulated").join(&kafka.topic);
+                send(&mut simulator, kafka, &counters, events)?
+            }
+            SourceConfig::Sftp(_) => continue,
+        };
+        reports.push((simulator.source(), report));
+    }
+    if arguments.json {
+        let reports: Vec<_> = reports
+            .iter()
+            .map(|(source, report)| json(source, report))
+            .collect();
+        println!("{}", serde_json::to_string_pretty(&reports)?);
+    } else {
+        for (_, report) in &reports {
+            print!("{}", summary(report));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Where a source's events go, which must be what was asked for.
+fn place<'c>(
+    config: &'c Config,
+    domain: &str,
+    source: &str,
+    to: Option<cli::Target>,
+) -> Result<&'c SourceConfig> {
     let place = config
         .sources
         .get(domain)
@@ -24,14 +67,9 @@ pub(crate) fn simulate(arguments: &cli::Simulate) -> Result<ExitCode> {
         .with_context(|| {
             format!("malla.toml has no [sources.{domain}.{source}]: add it, with a `directory` or a topic to write to")
         })?;
-    let report = match (place, arguments.to) {
-        (SourceConfig::Directory(directory), None | Some(cli::Target::Directory)) => {
-            simulator.write(directory, arguments.events)?
-        }
-        (SourceConfig::Kafka(kafka), None | Some(cli::Target::Kafka)) => {
-            let counters = config.state.join("simulated").join(&kafka.topic);
-            send(&mut simulator, kafka, &counters, arguments.events)?
-        }
+    match (place, to) {
+        (SourceConfig::Directory(_), None | Some(cli::Target::Directory))
+        | (SourceConfig::Kafka(_), None | Some(cli::Target::Kafka)) => Ok(place),
         (_, to) => bail!(
             "[sources.{domain}.{source}] in malla.toml is no {}: change it there",
             match to {
@@ -40,13 +78,7 @@ pub(crate) fn simulate(arguments: &cli::Simulate) -> Result<ExitCode> {
                 None => "folder and no topic",
             }
         ),
-    };
-    if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&json(&report))?);
-    } else {
-        print!("{}", summary(&report));
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Sends events to a topic.
@@ -64,11 +96,14 @@ fn send(simulator: &mut Simulator, config: &KafkaConfig, counters: &Path, events
     })
 }
 
-/// Writes events of a domain into its source's folder below `sources`.
-pub(crate) fn write(domain: &str, seed: u64, sources: &Path, events: u64) -> Result<Report> {
-    let mut simulator = Simulator::new(seed, domain)?;
-    let root = sources.join(simulator.source());
-    Ok(simulator.write(&root, events)?)
+/// Writes events of a domain into the folders of its sources below `sources`, the newest of them at `now`.
+pub(crate) fn write(domain: &str, seed: u64, sources: &Path, events: u64, now: i64) -> Result<Vec<Report>> {
+    let write = |simulator: Simulator| {
+        let mut simulator = simulator.with_now(now);
+        let events = simulator.share(events);
+        Ok(simulator.write(&sources.join(simulator.source()), events)?)
+    };
+    Simulator::of(seed, domain)?.into_iter().map(write).collect()
 }
 
 pub(crate) fn summary(report: &Report) -> String {
@@ -89,11 +124,17 @@ pub(crate) fn summary(report: &Report) -> String {
     text
 }
 
-fn json(report: &Report) -> serde_json::Value {
+fn json(source: &str, report: &Report) -> serde_json::Value {
     let dirt: serde_json::Map<String, serde_json::Value> = report
         .dirt
         .iter()
         .map(|(kind, count)| (kind.to_string(), (*count).into()))
         .collect();
-    serde_json::json!({ "lines": report.total(), "partitions": report.lines, "dirty": dirt, "bytes": report.bytes })
+    serde_json::json!({
+        "source": source,
+        "lines": report.total(),
+        "partitions": report.lines,
+        "dirty": dirt,
+        "bytes": report.bytes,
+    })
 }

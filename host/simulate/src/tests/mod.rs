@@ -1,3 +1,6 @@
+mod catalogue;
+mod shipments;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::path::Path;
@@ -10,7 +13,11 @@ use crate::{Caught, Dirt, Report, SimulateError, Simulator};
 const NOW: i64 = 1_795_274_430_000_000;
 
 fn simulate(seed: u64, root: &Path, events: u64) -> Report {
-    Simulator::new(seed, "ventas")
+    simulate_source(seed, "ventas", "transacciones", root, events)
+}
+
+fn simulate_source(seed: u64, domain: &str, source: &str, root: &Path, events: u64) -> Report {
+    Simulator::new(seed, domain, source)
         .unwrap()
         .with_now(NOW)
         .with_segment_bytes(100_000)
@@ -57,6 +64,78 @@ fn events(root: &Path) -> Vec<Value> {
         .filter_map(|line| serde_json::from_slice(line).ok())
         .filter(Value::is_object)
         .collect()
+}
+
+/// Every source with its domain.
+fn sources() -> Vec<(&'static str, &'static str)> {
+    Simulator::DOMAINS
+        .into_iter()
+        .flat_map(|domain| {
+            let simulators = Simulator::of(1, domain).unwrap();
+            simulators
+                .into_iter()
+                .map(move |simulator| (domain, simulator.source()))
+        })
+        .collect()
+}
+
+/// Counts the events among `values` for which something holds.
+fn among(values: &[Value], check: impl Fn(&Value) -> bool) -> u64 {
+    values.iter().filter(|value| check(value)).count() as u64
+}
+
+/// A time in microseconds, if it is one.
+fn micros(time: &Value) -> Option<i64> {
+    let time = chrono::DateTime::parse_from_rfc3339(time.as_str()?).ok()?;
+    Some(time.timestamp_micros())
+}
+
+#[test]
+fn every_domain_has_its_sources() {
+    let sources = sources();
+    let expected = [
+        ("ventas", "transacciones"),
+        ("logistica", "envios"),
+        ("producto", "catalogo"),
+        ("producto", "cambios"),
+    ];
+    assert_eq!(sources, expected);
+    for domain in Simulator::DOMAINS {
+        for events in [0, 1, 2, 799, 800, 801, 100_000] {
+            let shares = Simulator::of(1, domain).unwrap();
+            let sum: u64 = shares.iter().map(|simulator| simulator.share(events)).sum();
+            assert_eq!(sum, events, "{domain}");
+        }
+    }
+}
+
+#[test]
+fn every_source_repeats_itself_and_counts_its_lines() {
+    for (domain, source) in sources() {
+        let (once, twice, halves) = (
+            TempDir::new().unwrap(),
+            TempDir::new().unwrap(),
+            TempDir::new().unwrap(),
+        );
+        let report = simulate_source(7, domain, source, once.path(), 10_000);
+        simulate_source(7, domain, source, twice.path(), 10_000);
+        assert_eq!(segments(once.path()), segments(twice.path()), "{source}");
+        assert_eq!(report.total(), 10_000);
+        assert_eq!(lines(once.path()).len(), 10_000, "{source}");
+        assert!(
+            (60..150).contains(&report.dirty()),
+            "{source}: {}",
+            report.dirty()
+        );
+        simulate_source(7, domain, source, halves.path(), 4_000);
+        simulate_source(7, domain, source, halves.path(), 6_000);
+        let sorted = |root: &Path| {
+            let mut lines = lines(root);
+            lines.sort();
+            lines
+        };
+        assert!(sorted(once.path()) == sorted(halves.path()), "{source} goes on");
+    }
 }
 
 #[test]
@@ -123,7 +202,7 @@ fn the_report_counts_every_line() {
         assert!(*count > 2000, "no partition is idle");
     }
     assert!((100..300).contains(&report.dirty()), "{}", report.dirty());
-    assert_eq!(report.dirt.len(), Dirt::ALL.len(), "every kind occurs");
+    assert_eq!(report.dirt.len(), Dirt::SALES.len(), "every kind occurs");
     assert!(segments(root.path()).len() > 8, "segments are bounded");
 }
 
@@ -137,7 +216,7 @@ fn dirt_is_what_its_name_says() {
         .iter()
         .filter_map(|line| serde_json::from_slice(line).ok())
         .collect();
-    let among = |check: &dyn Fn(&Value) -> bool| parsed.iter().filter(|value| check(value)).count() as u64;
+    let among = |check: &dyn Fn(&Value) -> bool| among(&parsed, check);
 
     assert_eq!(
         lines.iter().filter(|line| *line == b"\n").count() as u64,
@@ -181,7 +260,7 @@ fn dirt_is_what_its_name_says() {
         count(Dirt::InvalidUtf8) + count(Dirt::EmptyLine) + count(Dirt::NotJson) + count(Dirt::TruncatedLine);
     assert_eq!((lines.len() - parsed.len()) as u64, unreadable);
     assert_eq!(
-        Dirt::ALL
+        Dirt::SALES
             .iter()
             .filter(|dirt| dirt.caught() == Caught::Step)
             .count(),
@@ -239,11 +318,16 @@ fn luhn(card: &str) -> bool {
 }
 
 #[test]
-fn an_unknown_domain_is_refused() {
-    let error = Simulator::new(1, "compras").unwrap_err();
+fn an_unknown_domain_or_source_is_refused() {
+    let error = Simulator::of(1, "compras").unwrap_err();
     assert!(matches!(&error, SimulateError::UnknownDomain { .. }));
     assert_eq!(
         error.to_string(),
-        "no simulated events for domain `compras`: use one of ventas"
+        "no simulated events for domain `compras`: use one of ventas, logistica, producto"
+    );
+    let error = Simulator::new(1, "producto", "precios").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "no simulated events for source `precios` of `producto`: use one of catalogo, cambios"
     );
 }

@@ -1,0 +1,184 @@
+//! One line of `producto.catalogo` or event of `producto.cambios`, from its number alone. The products are those that the
+//! sales of the same seed sell, at about their prices.
+
+use std::io::Write as _;
+
+use chrono::{DateTime, Datelike};
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::{Rng, RngExt};
+
+use crate::Dirt;
+use crate::business::{AMOUNT_WORDS, BRANDS, CATEGORIES, NOT_DATES, ODD_CATEGORIES, PRODUCTS};
+use crate::clock::{Clock, MICROS_PER_DAY};
+use crate::line::{spoil, write_time};
+use crate::random::{self, mix, one_of};
+use crate::sales::typical_price;
+use crate::source::{PARTITIONS, Placed, Stream};
+
+/// So that sources have random numbers of their own.
+const CATALOGUE: u64 = 0xca7a_1090;
+const CHANGES: u64 = 0xca7a_b105;
+/// 2025-01-01, in days since 1970-01-01: the first version of a product holds from some day after it.
+const OPENED: i64 = 20_089;
+
+/// The nightly exports of one seed, each with a version of every product.
+#[derive(Debug)]
+pub(crate) struct Catalogue {
+    seed: u64,
+}
+
+impl Catalogue {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { seed }
+    }
+}
+
+impl Stream for Catalogue {
+    fn write(&self, index: u64, out: &mut Vec<u8>) -> Placed {
+        let mut random = random::of_event(self.seed ^ CATALOGUE, index);
+        let dirt = random::dirt(&Dirt::CATALOGUE, &mut random);
+        let (night, product) = (index / PRODUCTS, index % PRODUCTS);
+        // A product has one version a night, and none holds from the same day as another.
+        let first = OPENED + i64::try_from(mix(self.seed ^ mix(product ^ CATALOGUE)) % 500).unwrap_or(0);
+        let from = first.saturating_add(i64::try_from(night).unwrap_or(0));
+        let version = Version::new(self.seed, product, from, None, &mut random);
+        version.place(0, dirt, &mut random, out)
+    }
+}
+
+/// The changes of one seed.
+#[derive(Debug)]
+pub(crate) struct Changes {
+    seed: u64,
+    clock: Clock,
+}
+
+impl Changes {
+    pub(crate) fn new(seed: u64, now: i64) -> Self {
+        Self {
+            seed,
+            clock: Clock::new(now),
+        }
+    }
+}
+
+impl Stream for Changes {
+    fn write(&self, index: u64, out: &mut Vec<u8>) -> Placed {
+        let mut random = random::of_event(self.seed ^ CHANGES, index);
+        let dirt = random::dirt(&Dirt::CHANGES, &mut random);
+        let product = random.random_range(0..PRODUCTS);
+        // Within its millisecond a change has a time of its own, or a product would be changed twice at once.
+        let at = self.clock.time(&mut random) - i64::try_from(index % 1000).unwrap_or(0);
+        // Half of them hold from the same day, the others from one in the next two weeks.
+        let ahead = random.random_range(0..2_i64) * random.random_range(1..15_i64);
+        let from = match dirt {
+            Some(Dirt::RetroactiveChange) => at.div_euclid(MICROS_PER_DAY) - 30 - ahead,
+            _ => at.div_euclid(MICROS_PER_DAY) + ahead,
+        };
+        let version = Version::new(self.seed, product, from, Some(at), &mut random);
+        version.place(mix(product ^ CHANGES) % PARTITIONS, dirt, &mut random, out)
+    }
+}
+
+/// What is said of a product.
+#[derive(Debug)]
+struct Version {
+    product: u64,
+    /// The product's own random number: its name hangs on it.
+    kind: u64,
+    cents: u64,
+    cost_cents: Option<u64>,
+    /// First day on which it holds: days since 1970-01-01.
+    from: i64,
+    /// When it was said, Unix time in microseconds. `None` in the catalogue.
+    at: Option<i64>,
+}
+
+impl Version {
+    fn new(seed: u64, product: u64, from: i64, at: Option<i64>, random: &mut Xoshiro256PlusPlus) -> Self {
+        let dollars = typical_price(seed, product) * (0.85 + 0.3 * random.random::<f64>());
+        let cents = (dollars * 100.0).round().max(1.0);
+        let cost = (cents * (0.35 + 0.4 * random.random::<f64>())).round();
+        Self {
+            product,
+            kind: mix(seed ^ mix(product ^ 0x4e41)),
+            cents: cents as u64,
+            // One in forty is new, and nobody has said what it costs.
+            cost_cents: (random.random_range(0..40) != 0).then_some(cost as u64),
+            from,
+            at,
+        }
+    }
+
+    /// Appends the line.
+    fn place(
+        &self,
+        partition: u64,
+        dirt: Option<Dirt>,
+        random: &mut Xoshiro256PlusPlus,
+        out: &mut Vec<u8>,
+    ) -> Placed {
+        let start = out.len();
+        match dirt {
+            None => self.write(out, None),
+            Some(dirt) => {
+                let choice = random.next_u64();
+                self.write(out, Some((dirt, choice)));
+                // In the middle of the id.
+                spoil(dirt, choice, start, 18, out);
+            }
+        }
+        out.push(b'\n');
+        Placed { partition, dirt }
+    }
+
+    /// The JSON object, with the dirt that concerns a single field.
+    fn write(&self, out: &mut Vec<u8>, dirt: Option<(Dirt, u64)>) {
+        let (dirt, choice) = dirt.map_or((None, 0), |(dirt, choice)| (Some(dirt), choice));
+        // Writing to a `Vec` cannot fail.
+        out.push(b'{');
+        if dirt != Some(Dirt::MissingProducto) {
+            let _ = write!(out, "\"producto_id\":\"P{:05}\",", self.product);
+        }
+        let place = usize::try_from(self.kind % 8).unwrap_or(0);
+        let (category, things) = CATEGORIES.get(place).copied().unwrap_or(CATEGORIES[0]);
+        if dirt != Some(Dirt::MissingNombre) {
+            let (thing, brand) = (one_of(&things, self.kind >> 8), one_of(&BRANDS, self.kind >> 16));
+            let _ = write!(out, "\"nombre\":\"{thing} {brand}\",");
+        }
+        let category = match dirt {
+            Some(Dirt::UnknownCategory) => one_of(&ODD_CATEGORIES, choice),
+            _ => category,
+        };
+        let (whole, cents) = (self.cents / 100, self.cents % 100);
+        let _ = write!(out, "\"categoria\":\"{category}\",\"precio\":");
+        let _ = match dirt {
+            Some(Dirt::PrecioAsWords) => write!(out, "\"{}\"", one_of(&AMOUNT_WORDS, choice)),
+            Some(Dirt::PrecioTooPrecise) => write!(out, "{whole}.{cents:02}5"),
+            Some(Dirt::PrecioNegative) => write!(out, "-{whole}.{cents:02}"),
+            Some(Dirt::PrecioZero) => write!(out, "0.00"),
+            Some(Dirt::PrecioTooHigh) => write!(out, "{whole}{cents:02}0000.00"),
+            _ => write!(out, "{whole}.{cents:02}"),
+        };
+        if dirt == Some(Dirt::DuplicateKey) {
+            let _ = write!(out, ",\"precio\":{whole}.{cents:02}");
+        }
+        let _ = match self.cost_cents {
+            Some(cost) => write!(out, ",\"costo\":{}.{:02}", cost / 100, cost % 100),
+            None => write!(out, ",\"costo\":null"),
+        };
+        out.extend_from_slice(b",\"vigente_desde\":\"");
+        if dirt == Some(Dirt::BadDate) {
+            out.extend_from_slice(one_of(&NOT_DATES, choice).as_bytes());
+        } else if let Some(day) = DateTime::from_timestamp_micros(self.from.saturating_mul(MICROS_PER_DAY)) {
+            let _ = write!(out, "{:04}-{:02}-{:02}", day.year(), day.month(), day.day());
+        }
+        out.push(b'"');
+        if let Some(at) = self.at.filter(|_| dirt != Some(Dirt::MissingTimestamp)) {
+            out.extend_from_slice(b",\"timestamp\":\"");
+            write_time(at, out, (dirt == Some(Dirt::BadTimestamp)).then_some(choice));
+            out.push(b'"');
+        }
+        out.push(b'}');
+    }
+}
