@@ -31,6 +31,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "malla-pipeline",
         &[
+            "malla-query",
             "malla-lake",
             "malla-source",
             "malla-sandbox",

@@ -262,7 +262,7 @@ fn a_file_that_is_not_what_its_checksum_says_is_left_where_it_is() {
 #[test]
 fn a_server_that_dies_in_the_middle_of_a_file_is_gone_on_with() {
     let server = Server::start();
-    let (port, broken) = breaking(server.port, 3, 2 << 20);
+    let (port, broken) = breaking(server.port, 3, 3 << 20);
     let mesh = server.mesh(port, &server.archive());
     server.put("grande.jsonl", sales(0, 30_000));
     let config = mesh.config();

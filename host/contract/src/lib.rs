@@ -1,7 +1,7 @@
 //! Data contracts: what a domain promises about its data, as text and as values.
 //!
 //! A contract is a text in the Open Data Contract Standard v3.1.0 (YAML). What the standard has no field for stands in
-//! its `customProperties`: `mallaSources`, `mallaSteps`, `mallaLookups` and `mallaPurpose`. The crate does three things
+//! its `customProperties`: `mallaSources`, `mallaSteps`, `mallaGold`, `mallaLookups` and `mallaPurpose`. The crate does three things
 //! with it:
 //!
 //! - [`Contract::parse`]: text to values, or every problem with its line, the path of its field, and what to do;
@@ -31,7 +31,7 @@ pub use compare::{Change, Comparison, Party, Place, Rule, Severity, compare};
 #[cfg(feature = "component")]
 pub use component::{ComponentError, Import, SECTION, embed, extract, imports};
 pub use errors::{ContractError, ContractErrors};
-pub use model::{Column, ColumnType, Contract, Lookup, LookupEntry, Product, Source, Step, Table};
+pub use model::{Column, ColumnType, Contract, Gold, Lookup, LookupEntry, Product, Source, Step, Table};
 pub use names::rust_identifier;
 pub use vocabulary::{Classification, MaskKind, MaskMisfit, PersonalKind, UnknownWord};
 pub use yaml::MAX_BYTES;

@@ -29,10 +29,13 @@ pub struct Contract {
     pub purpose: Option<String>,
     /// In the order of `mallaSources`. Names are unique.
     pub sources: Vec<Source>,
-    /// The schema objects that no source uses, in their order. Names are unique; exactly one step makes each.
+    /// The schema objects that no source uses, in their order. Names are unique; exactly one step or one
+    /// query makes each.
     pub products: Vec<Product>,
     /// In the order of `mallaSteps`. Names are unique.
     pub steps: Vec<Step>,
+    /// In the order of `mallaGold`. Products are unique.
+    pub gold: Vec<Gold>,
     /// In the order of `mallaLookups`. Names are unique.
     pub lookups: Vec<Lookup>,
 }
@@ -70,6 +73,15 @@ pub struct Step {
     pub reads: Vec<String>,
     /// Names of the rules by which the step may reject a row.
     pub rules: Vec<String>,
+}
+
+/// A product that a query makes of others (`mallaGold`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gold {
+    /// Name of the product that it makes.
+    pub product: String,
+    /// One `SELECT` over products of this and other domains.
+    pub sql: String,
 }
 
 /// A constant table of the contract (`mallaLookups`): text to decimal, exact.
@@ -173,6 +185,12 @@ impl Contract {
     #[must_use]
     pub fn step(&self, name: &str) -> Option<&Step> {
         self.steps.iter().find(|step| step.name == name)
+    }
+
+    /// The query that makes a product, if one does.
+    #[must_use]
+    pub fn gold(&self, product: &str) -> Option<&Gold> {
+        self.gold.iter().find(|gold| gold.product == product)
     }
 
     /// The steps that a source feeds.

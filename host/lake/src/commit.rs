@@ -1,5 +1,7 @@
 //! What is committed, and what came of it.
 
+use std::collections::BTreeSet;
+
 use arrow_array::RecordBatch;
 use serde_json::{Map, Value};
 
@@ -10,8 +12,33 @@ pub struct Commit {
     pub batches: Vec<RecordBatch>,
     /// Offsets that move with the rows. Each `app_id` once.
     pub advances: Vec<Advance>,
+    /// Rows that go away with this commit. All stay when absent.
+    pub replaces: Option<Replaced>,
     /// Kept in the log, under `malla` in the commit's info. Never a value of a row.
     pub info: Map<String, Value>,
+}
+
+/// Rows that a commit takes the place of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Replaced {
+    /// Every row.
+    All,
+    /// Those with one of these values in a partition column, as the log writes them. `None`: null.
+    Partitions {
+        /// The partition column.
+        column: String,
+        /// Its values.
+        values: BTreeSet<Option<String>>,
+    },
+}
+
+/// What changed in a table between two versions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Changed {
+    /// Rows with these values in a partition column, as the log writes them.
+    Partitions(BTreeSet<Option<String>>),
+    /// The log does not say any more.
+    Unknown,
 }
 
 /// The move of one source partition's offset.

@@ -102,6 +102,12 @@ pub enum LakeError {
         /// What the table says.
         found: Option<i64>,
     },
+    /// The table changed while rows were made that take the place of others.
+    #[error("table `{table}`: another commit came first; make the rows anew")]
+    Moved {
+        /// The table.
+        table: TableId,
+    },
     /// A commit makes no sense by itself.
     #[error("table `{table}`: cannot commit: {reason}")]
     Commit {

@@ -14,11 +14,13 @@ pub enum Layer {
     Curated,
     /// Rows that broke a rule, encrypted whole.
     Quarantine,
+    /// Data products that are made of others.
+    Gold,
 }
 
 impl Layer {
     /// Every layer.
-    pub const ALL: [Self; 3] = [Self::Raw, Self::Curated, Self::Quarantine];
+    pub const ALL: [Self; 4] = [Self::Raw, Self::Curated, Self::Quarantine, Self::Gold];
 
     /// The layer's folder.
     #[must_use]
@@ -27,6 +29,7 @@ impl Layer {
             Self::Raw => "raw",
             Self::Curated => "curated",
             Self::Quarantine => "quarantine",
+            Self::Gold => "gold",
         }
     }
 }

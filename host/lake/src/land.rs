@@ -10,16 +10,17 @@ use bytes::Bytes;
 use deltalake::DeltaTable;
 use deltalake::checkpoints;
 use deltalake::kernel::transaction::CommitData;
-use deltalake::kernel::{Action, Add, Transaction};
+use deltalake::kernel::{Action, Add, EagerSnapshot, Remove, Transaction};
 use deltalake::logstore::CommitOrBytes;
 use deltalake::protocol::{DeltaOperation, SaveMode};
+use futures::StreamExt;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::backoff::Backoff;
 use crate::state::State;
 use crate::table::Inner;
-use crate::{Advance, Commit, Committed, LakeError, log, write};
+use crate::{Advance, Commit, Committed, LakeError, Replaced, log, write};
 
 pub(crate) async fn land(table: &Inner, commit: Commit) -> Result<Committed, LakeError> {
     check(table, &commit)?;
@@ -28,13 +29,17 @@ pub(crate) async fn land(table: &Inner, commit: Commit) -> Result<Committed, Lak
         .iter()
         .map(|batch| table.shape.conform(&table.id, batch))
         .collect::<Result<Vec<_>, _>>()?;
-    let before = {
+    let (before, at) = {
         let mut state = table.state.lock().await;
-        table.look(&mut state, &commit.advances).await?
+        (table.look(&mut state, &commit.advances).await?, state.at())
     };
     if let Standing::Landed(version) = before {
         return Ok(Committed::before(version));
     }
+    let removed = match &commit.replaces {
+        Some(replaced) => table.replaced(at, replaced).await?,
+        None => Vec::new(),
+    };
 
     let rows = batches.iter().map(|batch| batch.num_rows() as u64).sum();
     let parts = write::split(&table.id, &table.shape, &table.config, &batches)?;
@@ -43,7 +48,8 @@ pub(crate) async fn land(table: &Inner, commit: Commit) -> Result<Committed, Lak
     let name = Uuid::new_v4();
     let attempt = Attempt {
         table,
-        bytes: entry(table, &commit, &files, rows, name)?,
+        bytes: entry(table, &commit, &files, removed, rows, name)?,
+        only_at: commit.replaces.is_some().then_some(at),
         committed: Committed {
             version: 0,
             files: files.len(),
@@ -85,7 +91,14 @@ fn check(table: &Inner, commit: &Commit) -> Result<(), LakeError> {
 }
 
 /// The log entry, without its place in the log.
-fn entry(table: &Inner, commit: &Commit, files: &[Add], rows: u64, name: Uuid) -> Result<Bytes, LakeError> {
+fn entry(
+    table: &Inner,
+    commit: &Commit,
+    files: &[Add],
+    removed: Vec<Remove>,
+    rows: u64,
+    name: Uuid,
+) -> Result<Bytes, LakeError> {
     let bytes: i64 = files.iter().map(|file| file.size).sum();
     let info = HashMap::from([
         (log::INFO.to_owned(), Value::Object(commit.info.clone())),
@@ -94,6 +107,7 @@ fn entry(table: &Inner, commit: &Commit, files: &[Add], rows: u64, name: Uuid) -
             "operationMetrics".to_owned(),
             json!({
                 "numFiles": files.len().to_string(),
+                "numRemovedFiles": removed.len().to_string(),
                 "numOutputRows": rows.to_string(),
                 "numOutputBytes": bytes.to_string(),
             }),
@@ -101,9 +115,17 @@ fn entry(table: &Inner, commit: &Commit, files: &[Add], rows: u64, name: Uuid) -
     ]);
     let partition_by = &table.shape.partition_by;
     CommitData::new(
-        files.iter().cloned().map(Action::Add).collect(),
+        files
+            .iter()
+            .cloned()
+            .map(Action::Add)
+            .chain(removed.into_iter().map(Action::Remove))
+            .collect(),
         DeltaOperation::Write {
-            mode: SaveMode::Append,
+            mode: match commit.replaces {
+                Some(_) => SaveMode::Overwrite,
+                None => SaveMode::Append,
+            },
             partition_by: (!partition_by.is_empty()).then(|| partition_by.clone()),
             predicate: None,
         },
@@ -127,6 +149,30 @@ enum Standing {
 }
 
 impl Inner {
+    /// The files of a version that hold the rows to be replaced.
+    async fn replaced(&self, version: u64, replaced: &Replaced) -> Result<Vec<Remove>, LakeError> {
+        let delta = LakeError::delta(&self.id);
+        let snapshot = EagerSnapshot::try_new(self.log.as_ref(), Some(version))
+            .await
+            .map_err(&delta)?;
+        let mut removed = Vec::new();
+        let mut files = snapshot.file_views(self.log.as_ref(), None);
+        while let Some(file) = files.next().await {
+            let file = file.map_err(&delta)?;
+            let is_replaced = match replaced {
+                Replaced::All => true,
+                Replaced::Partitions { column, values } => {
+                    let of = file.partition_values_map().remove(column).flatten();
+                    values.contains(&of)
+                }
+            };
+            if is_replaced {
+                removed.push(file.remove_action(true));
+            }
+        }
+        Ok(removed)
+    }
+
     /// Reads the newest offsets and compares.
     async fn look(&self, state: &mut State, advances: &[Advance]) -> Result<Standing, LakeError> {
         self.refresh(state).await?;
@@ -161,6 +207,8 @@ struct Attempt<'a> {
     bytes: Bytes,
     committed: Committed,
     name: String,
+    /// The only version that it may follow: it removes files of that one.
+    only_at: Option<u64>,
     /// Versions at which a put of ours failed and may land all the same, as far as the log was read.
     open: BTreeSet<u64>,
 }
@@ -258,6 +306,11 @@ impl Attempt<'_> {
                 reason,
             }));
         }
+        if self.only_at.is_some_and(|at| at != state.at()) {
+            return Err(LakeError::Moved {
+                table: self.table.id.clone(),
+            });
+        }
         let version = state.at() + 1;
         self.open.insert(version);
         let put = CommitOrBytes::LogBytes(self.bytes.clone());
@@ -321,6 +374,7 @@ fn is_final(error: &LakeError) -> bool {
     matches!(
         error,
         LakeError::OffsetConflict { .. }
+            | LakeError::Moved { .. }
             | LakeError::SchemaMismatch { .. }
             | LakeError::PartitionMismatch { .. }
             | LakeError::Protocol { .. }

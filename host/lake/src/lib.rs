@@ -20,7 +20,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-pub use commit::{Advance, Commit, CommitRecord, Committed};
+pub use commit::{Advance, Changed, Commit, CommitRecord, Committed, Replaced};
 pub use config::WriterConfig;
 pub use error::LakeError;
 pub use id::{Layer, TableId};

@@ -1,5 +1,7 @@
 //! Entries of a table's log, as far as they concern us.
 
+use std::collections::BTreeMap;
+
 use deltalake::logstore::LogStore;
 use deltalake::{DeltaResult, DeltaTableError};
 use serde::Deserialize;
@@ -18,6 +20,8 @@ pub(crate) struct Entry {
     pub(crate) timestamp: Option<i64>,
     pub(crate) txn_id: Option<String>,
     pub(crate) info: Map<String, Value>,
+    /// Partition values of the files that it adds or removes, but for those that only move rows about.
+    pub(crate) changed: Vec<BTreeMap<String, Option<String>>>,
 }
 
 #[derive(Deserialize)]
@@ -25,6 +29,16 @@ pub(crate) struct Entry {
 struct Line {
     txn: Option<Txn>,
     commit_info: Option<CommitInfo>,
+    add: Option<File>,
+    remove: Option<File>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct File {
+    #[serde(default)]
+    data_change: bool,
+    partition_values: Option<BTreeMap<String, Option<String>>>,
 }
 
 #[derive(Deserialize)]
@@ -62,6 +76,11 @@ fn parse(version: u64, bytes: &[u8]) -> DeltaResult<Entry> {
             .map_err(|error| DeltaTableError::Generic(format!("log entry {version} is not JSON: {error}")))?;
         if let Some(txn) = line.txn {
             entry.offsets.push((txn.app_id, txn.version));
+        }
+        for file in [line.add, line.remove].into_iter().flatten() {
+            if file.data_change {
+                entry.changed.push(file.partition_values.unwrap_or_default());
+            }
         }
         if let Some(info) = line.commit_info {
             entry.timestamp = info.timestamp;

@@ -1,5 +1,6 @@
 //! One table.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
@@ -13,7 +14,7 @@ use tokio::sync::Mutex;
 
 use crate::shape::{Shape, without_statistics};
 use crate::state::State;
-use crate::{Commit, CommitRecord, Committed, LakeError, TableId, TableSpec, WriterConfig};
+use crate::{Changed, Commit, CommitRecord, Committed, LakeError, TableId, TableSpec, WriterConfig};
 use crate::{land, log};
 
 /// Entries of the log that are read ahead.
@@ -126,24 +127,55 @@ impl Table {
         .try_flatten()
     }
 
-    /// The table as of now, for a query. It stays at that version.
+    /// The table as of now, for a query, and its version. It stays at that version.
     ///
     /// # Errors
     /// The store's error.
-    pub async fn provider(&self) -> Result<Arc<dyn TableProvider>, LakeError> {
+    pub async fn provider(&self) -> Result<(Arc<dyn TableProvider>, u64), LakeError> {
         let snapshot = {
             let mut state = self.inner.state.lock().await;
             self.inner.refresh(&mut state).await?;
             Arc::clone(state.snapshot())
         };
-        DeltaTable::new(Arc::clone(&self.inner.log))
+        let version = snapshot.version();
+        let provider = DeltaTable::new(Arc::clone(&self.inner.log))
             .table_provider()
             .with_snapshot(snapshot)
             .await
             .map_err(|error| LakeError::Delta {
                 table: self.inner.id.clone(),
                 source: Arc::new(error.into()),
-            })
+            })?;
+        Ok((provider, version))
+    }
+
+    /// What changed after one version, up to another, by a partition column.
+    ///
+    /// # Errors
+    /// The store's error.
+    pub async fn changed(&self, after: u64, up_to: u64, column: &str) -> Result<Changed, LakeError> {
+        let mut values = BTreeSet::new();
+        for version in after + 1..=up_to {
+            let entry = log::read(self.inner.log.as_ref(), version)
+                .await
+                .map_err(LakeError::delta(&self.inner.id))?;
+            let Some(entry) = entry else {
+                return Ok(Changed::Unknown);
+            };
+            for mut of in entry.changed {
+                match of.remove(column) {
+                    Some(value) => values.insert(value),
+                    None => return Ok(Changed::Unknown),
+                };
+            }
+        }
+        Ok(Changed::Partitions(values))
+    }
+
+    /// Names of the columns by which the table is partitioned, in order.
+    #[must_use]
+    pub fn partition_by(&self) -> &[String] {
+        &self.inner.shape.partition_by
     }
 }
 

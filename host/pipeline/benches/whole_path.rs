@@ -147,6 +147,7 @@ async fn commit(lake: &Lake, spec: TableSpec, batches: Vec<RecordBatch>) {
         .commit(Commit {
             batches,
             advances,
+            replaces: None,
             info: serde_json::Map::new(),
         })
         .await

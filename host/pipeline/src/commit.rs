@@ -162,6 +162,7 @@ impl Tick {
             .commit(Commit {
                 batches: self.quarantine(),
                 advances: self.advances(flow, &tables.quarantine),
+                replaces: None,
                 info: info(&self.plan(flow), true),
             })
             .await?;
@@ -181,6 +182,7 @@ impl Tick {
             let commit = which(table).then(|| Commit {
                 batches,
                 advances: self.advances(flow, table),
+                replaces: None,
                 info: info.clone(),
             });
             async move {

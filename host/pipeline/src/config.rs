@@ -33,6 +33,9 @@ pub struct Config {
     /// When it is committed.
     #[serde(default)]
     pub commit: CommitConfig,
+    /// When products that are made of others are made anew.
+    #[serde(default)]
+    pub gold: GoldConfig,
     /// What a batch may cost.
     #[serde(default)]
     pub limits: LimitsConfig,
@@ -81,6 +84,14 @@ pub struct CommitConfig {
     pub seconds: f64,
 }
 
+/// When products that are made of others are made anew.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GoldConfig {
+    /// Seconds between one time and the next at least.
+    pub seconds: f64,
+}
+
 /// What one batch may cost in the sandbox. Absent: the sandbox's own default.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -118,6 +129,18 @@ impl Default for CommitConfig {
             rows: 500_000,
             seconds: 5.0,
         }
+    }
+}
+
+impl Default for GoldConfig {
+    fn default() -> Self {
+        Self { seconds: 10.0 }
+    }
+}
+
+impl GoldConfig {
+    pub(crate) fn interval(&self) -> Duration {
+        Duration::try_from_secs_f64(self.seconds).unwrap_or(Duration::from_secs(10))
     }
 }
 
@@ -198,6 +221,9 @@ impl Config {
         if !(self.commit.seconds > 0.0 && self.commit.seconds <= 3600.0) {
             return bad("`commit.seconds` must be above 0 and at most 3600");
         }
+        if !(self.gold.seconds >= 0.0 && self.gold.seconds <= 86_400.0) {
+            return bad("`gold.seconds` must be 0 to 86400");
+        }
         for (domain, sources) in &self.sources {
             for (source, place) in sources {
                 let (kind, checked) = match place {
@@ -249,6 +275,9 @@ mib = 32
 [commit]
 rows = 500000                 # commit when this many lines wait ..
 seconds = 5.0                 # .. or when they have waited this long
+
+[gold]
+seconds = 10.0                # products made of others are made anew at most this often
 
 # [limits]                    # what one batch may cost in the sandbox
 # memory_mib = 256

@@ -7,6 +7,7 @@ use malla_contract::ContractErrors;
 use malla_lake::LakeError;
 use malla_policy::{FilterMisfit, MissingMask, PlanErrors, PolicyErrors, Undeclared};
 use malla_privacy::{KeyError, MaskError, SealError};
+use malla_query::QueryError;
 use malla_sandbox::{LoadError, SandboxError, StepError};
 use malla_source::SourceError;
 
@@ -104,6 +105,12 @@ pub enum Refusal {
     },
     #[error("product `{product}`: {source}")]
     Undeclared { product: String, source: Undeclared },
+    #[error("product `{product}`: its SQL gives {found}, and the contract promises {wanted}")]
+    GoldShape {
+        product: String,
+        wanted: String,
+        found: String,
+    },
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     RowFilters(Vec<FilterMisfit>),
     #[error(
@@ -183,6 +190,18 @@ pub enum FlowError {
         table: String,
         ahead: i64,
         quarantine: Option<i64>,
+    },
+    #[error("product `{product}`: {source}")]
+    Query { product: String, source: QueryError },
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error(
+        "product `{product}`: column `{column}` {reason}; the contract promises another, make it fit with CAST or coalesce"
+    )]
+    GoldValue {
+        product: String,
+        column: String,
+        reason: String,
     },
     #[error("a worker of `{flow}` panicked: this is an error in malla, please report it")]
     Panic { flow: String },

@@ -5,9 +5,11 @@
 
 mod batch;
 mod commit;
+mod committer;
 mod config;
 mod dead_letters;
 mod error;
+mod gold;
 mod mesh;
 mod metrics;
 mod plan;

@@ -11,6 +11,7 @@ use malla_lake::{Lake, WriterConfig};
 use malla_policy::Policy;
 use malla_privacy::KeyStore;
 use malla_sandbox::{CacheConfig, Limits, Plugin, PluginId, Sandbox, SandboxConfig};
+use tokio::sync::Notify;
 
 use crate::config::{Config, LimitsConfig};
 use crate::error::{MeshError, Refusal};
@@ -26,6 +27,8 @@ pub struct Mesh {
     pub(crate) policies: Policies,
     pub(crate) audit: Arc<AuditLog>,
     pub(crate) metrics: Metrics,
+    /// Told of every commit to a curated table.
+    pub(crate) committed: Notify,
     sandbox: Sandbox,
     keys: Arc<KeyStore>,
     domains: BTreeMap<String, Domain>,
@@ -60,6 +63,7 @@ impl Mesh {
             policies,
             audit,
             metrics: Metrics::new()?,
+            committed: Notify::new(),
             sandbox,
             keys,
             domains: BTreeMap::new(),
@@ -97,9 +101,11 @@ impl Mesh {
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
         let flows = self.flows(None).unwrap_or_default();
+        let gold = self.gold(None).into_iter().filter_map(Result::err);
         self.refusals
             .iter()
             .map(Refusal::to_string)
+            .chain(gold.map(|refusal| refusal.to_string()))
             .chain(
                 flows
                     .into_iter()
@@ -112,6 +118,11 @@ impl Mesh {
     /// The contracts of the plugins that were loaded, by domain.
     pub fn contracts(&self) -> impl Iterator<Item = &Contract> {
         self.domains.values().map(|domain| &domain.contract)
+    }
+
+    pub(crate) fn loaded(&self) -> impl Iterator<Item = (&Contract, &Plugin)> {
+        let domains = self.domains.values();
+        domains.map(|domain| (&domain.contract, &domain.plugin))
     }
 
     /// What the mesh counts while it runs.

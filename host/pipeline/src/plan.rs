@@ -136,32 +136,10 @@ impl Ingredients<'_> {
             format!("{domain}_raw.{}", source.name),
             format!("{domain}_quarantine.{}", source.name),
         ];
-        let plugin = format!("plugin:{domain}");
         tables
             .into_iter()
             .chain(products)
-            .map(|object| {
-                let decision = self.policy.decide(&Request {
-                    principal: &plugin,
-                    domain,
-                    object: &object,
-                    action: Action::Write,
-                    purpose: purpose(self.contract),
-                });
-                match decision {
-                    Decision::Allow { rule } => Ok((object, rule.id.to_string())),
-                    Decision::Deny { rule } => Err(Refusal::WriteDenied {
-                        domain: domain.clone(),
-                        table: object,
-                        rule: rule.id.to_string(),
-                    }),
-                    Decision::NoRule => Err(Refusal::NoWriteRule {
-                        domain: domain.clone(),
-                        schema: object.split('.').next().unwrap_or_default().to_owned(),
-                        table: object,
-                    }),
-                }
-            })
+            .map(|object| granted(self.policy, self.contract, &object).map(|rule| (object, rule)))
             .collect()
     }
 
@@ -414,7 +392,32 @@ pub(crate) fn view(
     Ok(view)
 }
 
-fn purpose(contract: &Contract) -> &str {
+/// The rule that lets a domain's plugin write a table.
+pub(crate) fn granted(policy: &Policy, contract: &Contract, object: &str) -> Result<String, Refusal> {
+    let domain = &contract.domain;
+    let decision = policy.decide(&Request {
+        principal: &format!("plugin:{domain}"),
+        domain,
+        object,
+        action: Action::Write,
+        purpose: purpose(contract),
+    });
+    match decision {
+        Decision::Allow { rule } => Ok(rule.id.to_string()),
+        Decision::Deny { rule } => Err(Refusal::WriteDenied {
+            domain: domain.clone(),
+            table: object.to_owned(),
+            rule: rule.id.to_string(),
+        }),
+        Decision::NoRule => Err(Refusal::NoWriteRule {
+            domain: domain.clone(),
+            schema: object.split('.').next().unwrap_or_default().to_owned(),
+            table: object.to_owned(),
+        }),
+    }
+}
+
+pub(crate) fn purpose(contract: &Contract) -> &str {
     contract.purpose.as_deref().unwrap_or(NO_PURPOSE)
 }
 

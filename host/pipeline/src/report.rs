@@ -53,6 +53,14 @@ impl ProductReport {
         self.fuel += counts.fuel;
     }
 
+    /// Adds what was made of the same product later.
+    pub(crate) fn and_then(&mut self, later: &Self) {
+        self.kept += later.kept;
+        self.files += later.files;
+        self.version = later.version;
+        self.seconds += later.seconds;
+    }
+
     pub(crate) fn took(&mut self, elapsed: Duration) {
         self.seconds = elapsed.as_secs_f64();
     }

@@ -7,20 +7,21 @@ use std::time::{Duration, Instant};
 use malla_audit::{AuditError, Kind, Outcome, Record};
 use malla_contract::Contract;
 use malla_lake::LakeError;
-use malla_policy::Policy;
 use malla_source::{Change, DirectoryConfig, DirectorySource, KafkaSource, SftpSource, Source, SourceError};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
-use crate::commit::{Tables, Tick};
+use crate::commit::Tables;
+use crate::committer::{Committer, Ended};
 use crate::config::SourceConfig;
 use crate::dead_letters::DeadLetters;
 use crate::error::{FlowError, MeshError, Refusal};
+use crate::gold::GoldReport;
 use crate::mesh::Mesh;
 use crate::plan::Flow;
 use crate::policies::Reload;
 use crate::recover::recover;
 use crate::report::ProductReport;
-use crate::workers::{Message, Workers};
+use crate::workers::Workers;
 
 /// What to run.
 #[derive(Debug, Clone, Default)]
@@ -52,6 +53,13 @@ impl Stop {
 
     pub(crate) fn is_asked(&self) -> bool {
         self.0.load(Ordering::Acquire)
+    }
+
+    /// Returns when it is asked.
+    pub(crate) async fn asked(&self) {
+        while !self.is_asked() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 }
 
@@ -95,6 +103,8 @@ impl Mesh {
                 }
             }
         }
+        let gold =
+            (!options.once).then(|| tokio::spawn(Arc::clone(self).keep_gold(options.clone(), stop.clone())));
         for flow in running {
             match flow.await {
                 Ok(mut outcome) => {
@@ -104,6 +114,19 @@ impl Mesh {
                 Err(error) => report.failures.push(format!("a flow panicked: {error}")),
             }
         }
+        let mut made = GoldReport::default();
+        match gold {
+            // A mesh without sources keeps its gold until it is told to stop.
+            Some(gold) => match gold.await {
+                Ok(kept) => made = kept,
+                Err(error) => report
+                    .failures
+                    .push(format!("gold products: a task panicked: {error}")),
+            },
+            None => self.refresh_all_gold(options, &mut made).await,
+        }
+        report.products.extend(made.products.into_values());
+        report.failures.extend(made.failures.into_values());
         workers.finish();
         watcher.abort();
         self.audit.flush()?;
@@ -197,14 +220,6 @@ struct Runner {
 struct Finished {
     products: Vec<ProductReport>,
     failure: Option<String>,
-}
-
-/// Why an attempt ended well.
-enum Ended {
-    /// The source is drained, or the run is to stop.
-    Done,
-    /// Another policy is in force: what is not committed is made anew under it.
-    NewPolicy,
 }
 
 impl Runner {
@@ -390,103 +405,5 @@ impl Runner {
             }
         }
         Ok(found)
-    }
-}
-
-/// Gathers batches into ticks and commits them.
-struct Committer<'a> {
-    flow: &'a Flow,
-    tables: &'a Tables,
-    source: &'a Source,
-    dead_letters: Option<DeadLetters>,
-    mesh: &'a Mesh,
-    policy: watch::Receiver<Policy>,
-    products: &'a mut [ProductReport],
-    started: Instant,
-}
-
-impl Committer<'_> {
-    async fn run(mut self, mut batches: mpsc::Receiver<Message>) -> Result<Ended, FlowError> {
-        let mut tick = Tick::default();
-        let mut due = None;
-        loop {
-            let next = async {
-                match due {
-                    Some(due) => tokio::time::timeout_at(due, batches.recv()).await,
-                    None => Ok(batches.recv().await),
-                }
-            };
-            let message = tokio::select! {
-                biased;
-                // Nothing that was masked by the policy before is committed after it.
-                Ok(()) = self.policy.changed() => return Ok(Ended::NewPolicy),
-                message = next => message,
-            };
-            match message {
-                Ok(Some(Message::Batch(_, lease))) if lease.is_revoked() => continue,
-                Ok(Some(Message::Batch(batch, _))) => {
-                    due.get_or_insert_with(|| {
-                        tokio::time::Instant::now() + self.mesh.config.commit.interval()
-                    });
-                    tick.push(*batch);
-                    if tick.lines() < self.mesh.config.commit.rows {
-                        continue;
-                    }
-                }
-                Ok(Some(Message::Release {
-                    partitions,
-                    lost,
-                    released,
-                })) => {
-                    if lost {
-                        tick.leave_out(&partitions);
-                    }
-                    self.commit(std::mem::take(&mut tick)).await?;
-                    due = None;
-                    drop(released);
-                    continue;
-                }
-                Ok(Some(Message::Failed(error))) => {
-                    self.commit(std::mem::take(&mut tick)).await?;
-                    return Err(error);
-                }
-                Ok(None) => return self.commit(tick).await.map(|()| Ended::Done),
-                Err(_elapsed) => {}
-            }
-            self.commit(std::mem::take(&mut tick)).await?;
-            due = None;
-        }
-    }
-
-    async fn commit(&mut self, tick: Tick) -> Result<(), FlowError> {
-        if tick.is_empty() {
-            return Ok(());
-        }
-        let begun = Instant::now();
-        let lines = tick.lines();
-        let counts = tick.counts();
-        tick.record(self.flow, &self.mesh.audit)?;
-        if let Some(letters) = &self.dead_letters {
-            // Before they are committed: a crash tells of some again, and of none never.
-            tokio::task::block_in_place(|| letters.send(&tick.quarantine()))?;
-        }
-        let committed = tick.commit(self.flow, self.tables).await?;
-        self.source.committed(&tick.positions());
-        for (product, commit) in self.products.iter_mut().zip(&committed) {
-            product.files += commit.files as u64;
-            product.version = Some(commit.version);
-            product.took(self.started.elapsed());
-        }
-        let steps = self.products.len();
-        for batch in counts.chunks(steps.max(1)) {
-            for (product, count) in self.products.iter_mut().zip(batch) {
-                product.add(count);
-            }
-        }
-        self.mesh
-            .metrics
-            .committed(self.flow, lines as u64, &counts, begun.elapsed());
-        tracing::info!(flow = self.flow.name, lines, elapsed = ?begun.elapsed(), "Committed.");
-        Ok(())
     }
 }

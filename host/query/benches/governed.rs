@@ -140,7 +140,7 @@ async fn run_bare(lake: &Lake, sql: &str) -> Vec<RecordBatch> {
         .collect()
         .await
         .unwrap();
-    let provider = table.provider().await.unwrap();
+    let (provider, _) = table.provider().await.unwrap();
     context.register_table("ventas.transacciones", provider).unwrap();
     context.sql(sql).await.unwrap().collect().await.unwrap()
 }

@@ -47,6 +47,9 @@ pub enum QueryError {
     /// The query is wrong: an unknown column or function, types that do not fit.
     #[error("{0}")]
     Invalid(String),
+    /// A derived table whose rows would be others the next time.
+    #[error("`{0}` does not always give the same: take the time from a column, and do without chance")]
+    NotRepeatable(String),
     /// The time limit.
     #[error("the query took longer than {0:?}: narrow it, or raise the limit")]
     Time(Duration),

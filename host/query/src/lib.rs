@@ -4,9 +4,11 @@
 //! and ends within its limits.
 
 mod bounded;
+mod derive;
 mod error;
 mod governed;
 mod guard;
+mod lineage;
 mod query;
 mod render;
 mod runtime;
@@ -17,6 +19,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use derive::{Derivation, Inflows, Input};
 pub use error::QueryError;
 pub use governed::{Asker, Governance};
 pub use query::{Limits, Query, QueryResult};

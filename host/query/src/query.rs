@@ -15,7 +15,7 @@ use datafusion::sql::sqlparser::ast;
 use futures::StreamExt;
 use malla_lake::Lake;
 
-use crate::governed::{Asker, Door, Governance};
+use crate::governed::{Asker, Door, Governance, Opened};
 use crate::session::{CATALOG, session};
 use crate::{QueryError, guard, runtime};
 
@@ -92,20 +92,29 @@ impl Query {
     ) -> Result<QueryResult, QueryError> {
         guard::check(sql)?;
         let context = session(limits.memory).map_err(|e| QueryError::planning(&e))?;
-        let plan = self.plan(&context, asker, sql).await;
-        self.governance.audit.flush()?;
-        let plan = plan?;
+        let (plan, _) = self.plan(&context, asker, sql).await?;
         let frame = DataFrame::new(context.state(), cut(plan, limits.rows)?);
         collect(frame, limits).await
     }
 
-    /// A plan that reads and does nothing else.
-    async fn plan(
+    /// A plan that reads and does nothing else, and the tables that it reads. What was decided is on disk.
+    pub(crate) async fn plan(
         &self,
         context: &SessionContext,
         asker: &Asker,
         sql: &str,
-    ) -> Result<LogicalPlan, QueryError> {
+    ) -> Result<(LogicalPlan, Vec<Opened>), QueryError> {
+        let plan = self.planned(context, asker, sql).await;
+        self.governance.audit.flush()?;
+        plan
+    }
+
+    async fn planned(
+        &self,
+        context: &SessionContext,
+        asker: &Asker,
+        sql: &str,
+    ) -> Result<(LogicalPlan, Vec<Opened>), QueryError> {
         let state = context.state();
         let dialect = state.config_options().sql_parser.dialect;
         let statement = state
@@ -118,14 +127,16 @@ impl Query {
             .map_err(|e| QueryError::planning(&e))?;
         let door = Door::new(&self.lake, &self.governance, asker)?;
         let mut schemas: BTreeMap<String, Arc<MemorySchemaProvider>> = BTreeMap::new();
+        let mut tables = Vec::new();
         for name in names {
             let table = door.open(&name).await?;
             let schema = name.schema().unwrap_or_default().to_owned();
             schemas
                 .entry(schema)
                 .or_default()
-                .register_table(name.table().to_owned(), table)
+                .register_table(name.table().to_owned(), Arc::clone(&table.provider))
                 .map_err(|e| QueryError::planning(&e))?;
+            tables.push(table);
         }
         let catalog = Arc::new(MemoryCatalogProvider::new());
         for (name, schema) in schemas {
@@ -145,7 +156,7 @@ impl Query {
             .with_allow_statements(false)
             .verify_plan(&plan)
             .map_err(|e| QueryError::ReadOnly(e.strip_backtrace()))?;
-        Ok(plan)
+        Ok((plan, tables))
     }
 }
 
@@ -179,7 +190,7 @@ fn cut(plan: LogicalPlan, rows: usize) -> Result<LogicalPlan, QueryError> {
         .map_err(|e| QueryError::planning(&e))
 }
 
-async fn collect(frame: DataFrame, limits: &Limits) -> Result<QueryResult, QueryError> {
+pub(crate) async fn collect(frame: DataFrame, limits: &Limits) -> Result<QueryResult, QueryError> {
     let failed = |e| QueryError::running(&e, limits.memory);
     let mut stream = frame.execute_stream().await.map_err(failed)?;
     let schema = plain(&stream.schema());
@@ -218,7 +229,7 @@ async fn collect(frame: DataFrame, limits: &Limits) -> Result<QueryResult, Query
 }
 
 /// The same columns in the types that a contract knows: how the engine packs texts is its own affair.
-fn plain(schema: &Schema) -> SchemaRef {
+pub(crate) fn plain(schema: &Schema) -> SchemaRef {
     let fields = schema
         .fields()
         .iter()

@@ -6,10 +6,10 @@ use crate::errors::{ContractErrors, closest, shown};
 use crate::names::{NameKind, name};
 use crate::parse::tables::{ReadTable, there_are};
 use crate::yaml::At;
-use crate::{ColumnType, Lookup, LookupEntry, Source, Step};
+use crate::{ColumnType, Gold, Lookup, LookupEntry, Source, Step};
 
 /// Sources, steps, lookups, rules of a step.
-const MAX_ITEMS: usize = 200;
+pub(super) const MAX_ITEMS: usize = 200;
 const MAX_READS: usize = 1000;
 const MAX_ENTRIES: usize = 10_000;
 /// Most digits of a lookup's value: what 128 bits hold.
@@ -25,7 +25,7 @@ pub(crate) struct ReadSource<'a> {
 }
 
 /// The value of one of Malla's properties.
-fn property<'a>(top: &At<'a>, name: &str) -> Option<At<'a>> {
+pub(super) fn property<'a>(top: &At<'a>, name: &str) -> Option<At<'a>> {
     top.get("customProperties")?
         .items()
         .find(|item| item.get("property").is_some_and(|at| at.text() == Some(name)))?
@@ -61,7 +61,11 @@ pub(crate) fn purpose(top: &At<'_>, errors: &mut ContractErrors) -> Option<Strin
     name(&at, NameKind::Product, errors).map(str::to_owned)
 }
 
-fn did_you_mean<'a>(word: &str, what: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
+pub(super) fn did_you_mean<'a>(
+    word: &str,
+    what: &str,
+    known: impl Iterator<Item = &'a str> + Clone,
+) -> String {
     match closest(word, known.clone()) {
         Some(meant) => format!("did you mean `{}`?", shown(meant)),
         None => there_are(what, known),
@@ -139,6 +143,7 @@ pub(crate) fn steps(
     tables: &[ReadTable<'_>],
     sources: &[ReadSource<'_>],
     products: &[ReadTable<'_>],
+    gold: &[Gold],
     errors: &mut ContractErrors,
 ) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
@@ -166,6 +171,10 @@ pub(crate) fn steps(
                 let remedy = did_you_mean(product, "products", names);
                 at.error(errors, format!("no product `{}`", shown(product)), remedy);
             }
+            if gold.iter().any(|gold| gold.product == *product) {
+                let wrong = format!("product `{}` already comes from `mallaGold`", shown(product));
+                at.error(errors, wrong, "let one of the two make it");
+            }
             if let Some(other) = steps.iter().find(|step| step.product == *product) {
                 let wrong = format!(
                     "product `{}` already comes from step `{}`",
@@ -190,13 +199,14 @@ pub(crate) fn steps(
         return steps;
     }
     for read in products {
-        if !steps.iter().any(|step| step.product == read.table.name) {
+        let is_gold = gold.iter().any(|gold| gold.product == read.table.name);
+        if !is_gold && !steps.iter().any(|step| step.product == read.table.name) {
             let at = read.at.get("name").unwrap_or_else(|| read.at.clone());
             let wrong = format!("no step makes product `{}`", shown(&read.table.name));
             at.error(
                 errors,
                 wrong,
-                "add one to `mallaSteps`; if it is what arrives, name it in `mallaSources`",
+                "add one to `mallaSteps`, or SQL to `mallaGold`; if it is what arrives, name it in `mallaSources`",
             );
         }
     }

@@ -1,6 +1,7 @@
 //! Text to contract, with every problem on the way.
 
 mod columns;
+mod gold;
 mod malla;
 mod odcs;
 mod servers;
@@ -55,7 +56,8 @@ fn read(top: &At<'_>, errors: &mut ContractErrors) -> Option<Contract> {
     let tables = tables::read(top, errors);
     let sources = malla::sources(top, &tables, errors);
     let products = tables::products(&tables, &sources, errors);
-    let steps = malla::steps(top, &tables, &sources, &products, errors);
+    let gold = gold::read(top, &products, errors);
+    let steps = malla::steps(top, &tables, &sources, &products, &gold, errors);
     let lookups = malla::lookups(top, errors);
     let purpose = malla::purpose(top, errors);
     let text = |at: Option<At<'_>>| at.and_then(|at| at.text().map(str::to_owned));
@@ -77,6 +79,7 @@ fn read(top: &At<'_>, errors: &mut ContractErrors) -> Option<Contract> {
             })
             .collect(),
         steps,
+        gold,
         lookups,
     })
 }

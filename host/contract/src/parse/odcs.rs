@@ -423,9 +423,10 @@ pub(crate) static SERVER: Object = object(
 );
 
 /// Malla's own properties, in the `customProperties` of a contract.
-pub(crate) static MALLA: [(&str, Shape); 4] = [
+pub(crate) static MALLA: [(&str, Shape); 5] = [
     ("mallaSources", Shape::List(&Shape::Map(&MALLA_SOURCE))),
     ("mallaSteps", Shape::List(&Shape::Map(&MALLA_STEP))),
+    ("mallaGold", Shape::List(&Shape::Map(&MALLA_GOLD))),
     ("mallaLookups", Shape::List(&Shape::Map(&MALLA_LOOKUP))),
     ("mallaPurpose", Shape::Text),
 ];
@@ -448,6 +449,11 @@ pub(crate) static MALLA_STEP: Object = object(
         must("reads", Shape::Texts),
         may("rules", Shape::Texts),
     ],
+);
+
+pub(crate) static MALLA_GOLD: Object = object(
+    "a gold product",
+    &[must("product", Shape::Text), must("sql", Shape::Text)],
 );
 
 pub(crate) static MALLA_LOOKUP: Object = object(

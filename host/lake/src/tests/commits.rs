@@ -136,6 +136,7 @@ async fn hosts_with_partitions_of_their_own_do_not_disturb_each_other() {
             for tick in 0..5 {
                 let (from, to) = (start + tick * 10, start + tick * 10 + 10);
                 let commit = Commit {
+                    replaces: None,
                     batches: vec![rows(from..to)],
                     advances: vec![advance(&app_id, (tick > 0).then_some(from), to)],
                     info: Map::new(),

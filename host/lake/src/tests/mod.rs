@@ -108,6 +108,7 @@ fn advance(app_id: &str, from: Option<i64>, to: i64) -> Advance {
 /// The rows `from..to` of one source partition, whose offsets are the ids.
 fn commit(app_id: &str, from: Option<i64>, to: i64) -> Commit {
     Commit {
+        replaces: None,
         batches: vec![rows(from.unwrap_or(0)..to)],
         advances: vec![advance(app_id, from, to)],
         info: Map::from_iter([("to".to_owned(), to.into())]),
@@ -130,7 +131,7 @@ fn lake_at(dir: &std::path::Path) -> Lake {
 async fn batches(table: &Table, sql: &str) -> Vec<RecordBatch> {
     let context = SessionContext::new();
     context
-        .register_table("t", table.provider().await.unwrap())
+        .register_table("t", table.provider().await.unwrap().0)
         .unwrap();
     context.sql(sql).await.unwrap().collect().await.unwrap()
 }

@@ -45,6 +45,7 @@ async fn any_text_can_be_a_partition() {
     });
     let landed = table
         .commit(Commit {
+            replaces: None,
             batches: vec![batch],
             advances: vec![advance(P0, None, count * 3)],
             info: Map::new(),
@@ -98,6 +99,7 @@ async fn one_commit_writes_one_file_a_partition_in_the_order_of_its_rows() {
     let batches: Vec<RecordBatch> = (0..50).map(|n| rows(n * 20..n * 20 + 20)).collect();
     let landed = table
         .commit(Commit {
+            replaces: None,
             batches,
             advances: vec![advance(P0, None, 1000)],
             info: Map::new(),

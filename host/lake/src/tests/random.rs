@@ -48,6 +48,7 @@ async fn next(table: &Table, partition: usize, rows: i64) -> Commit {
     let start = from.unwrap_or(0);
     let base = STRIDE * i64::try_from(partition).unwrap();
     Commit {
+        replaces: None,
         batches: vec![super::rows(base + start..base + start + rows)],
         advances: vec![advance(app_id, from, start + rows)],
         info: Map::new(),

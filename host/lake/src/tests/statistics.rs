@@ -110,6 +110,7 @@ async fn a_table_of_personal_columns_alone_has_no_statistics() {
         (lake.existing(&id()).await.unwrap().unwrap(), Some(1)),
     ] {
         let commit = Commit {
+            replaces: None,
             batches: vec![batch.clone()],
             advances: vec![advance(P0, from, from.unwrap_or(0) + 1)],
             info: Map::new(),

@@ -5,9 +5,11 @@
 
 mod condition;
 mod exec;
+mod names;
 mod provider;
 mod stored;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow_schema::Schema;
@@ -15,15 +17,16 @@ use datafusion::catalog::TableProvider;
 use datafusion::common::TableReference;
 use datafusion::logical_expr::Expr;
 use malla_audit::{AuditLog, Kind, Outcome, Record};
-use malla_contract::{Contract, Date, MaskKind};
+use malla_contract::{Column, Contract, Date, MaskKind};
 use malla_lake::{Lake, Layer, TableId};
-use malla_policy::{ColumnView, Denied, MaskAt, MaskRule, Policy, Refused, RowFilter, TableView};
+use malla_policy::{ColumnView, Denied, MaskAt, MaskRule, Policy, Refused, RowFilter, TableView, pseudonym};
 use malla_privacy::{KeyStore, Masker, Opener, QueryKey, TokenTranslator};
 
 use crate::QueryError;
 use crate::query::unpacked;
 pub(crate) use exec::NotShown;
 use exec::Show;
+use names::{distance, listed, object, sql_name, table_id};
 use provider::{GovernedTable, Shown};
 use stored::{Stored, StoredColumn};
 
@@ -67,6 +70,18 @@ pub(crate) struct Door<'a> {
     key: QueryKey,
 }
 
+/// A table that a query reads.
+pub(crate) struct Opened {
+    pub(crate) provider: Arc<dyn TableProvider>,
+    /// Its name as policies write it.
+    pub(crate) object: String,
+    pub(crate) table: malla_lake::Table,
+    /// The version that is read.
+    pub(crate) version: u64,
+    /// Its columns, as the asker sees them.
+    pub(crate) seen: BTreeMap<String, Column>,
+}
+
 /// A table that policy lets the asker read.
 struct Readable<'a> {
     id: &'a TableId,
@@ -91,8 +106,8 @@ impl<'a> Door<'a> {
     }
 
     /// The table of a name, as the asker sees it now. What is denied and what is not there are told apart to nobody.
-    pub(crate) async fn open(&self, name: &TableReference) -> Result<Arc<dyn TableProvider>, QueryError> {
-        let Some(id) = table_id(name) else {
+    pub(crate) async fn open(&self, name: &TableReference) -> Result<Opened, QueryError> {
+        let Some(id) = table_id(name).map(|id| self.in_its_layer(id)) else {
             return self.refuse(&name.to_string(), None).await;
         };
         let object = object(&id);
@@ -122,10 +137,44 @@ impl<'a> Door<'a> {
             stored,
             view,
         };
-        let provider = table.provider().await?;
+        let (provider, version) = table.provider().await?;
         let governed = self.govern(&readable, provider)?;
         self.record_read(&object, &readable)?;
-        Ok(Arc::new(governed))
+        let seen = readable.stored.table.columns.iter().zip(&readable.view.columns);
+        let seen = seen
+            .filter_map(|(column, view)| {
+                Some((
+                    column.name.clone(),
+                    match view {
+                        ColumnView::Hidden { .. } => return None,
+                        ColumnView::Masked { .. } => pseudonym(column),
+                        ColumnView::Plain | ColumnView::Raw { .. } => column.clone(),
+                    },
+                ))
+            })
+            .collect();
+        Ok(Opened {
+            provider: Arc::new(governed),
+            object,
+            table,
+            version,
+            seen,
+        })
+    }
+
+    /// What a query makes is kept apart from what steps make; to whoever reads it both are products.
+    fn in_its_layer(&self, id: TableId) -> TableId {
+        let is_gold = id.layer() == Layer::Curated
+            && self
+                .governance
+                .contracts
+                .iter()
+                .any(|contract| contract.domain == id.domain() && contract.gold(id.name()).is_some());
+        if is_gold {
+            TableId::new(id.domain(), Layer::Gold, id.name()).unwrap_or(id)
+        } else {
+            id
+        }
     }
 
     /// The contract's promise of a table, host columns included.
@@ -211,7 +260,8 @@ impl<'a> Door<'a> {
         let column = filter.column(&stored.table).ok()?;
         let (_, field) = schema.column_with_name(&column.name)?;
         let rule = self.governance.policy.mask(&filter.table, column).ok()?;
-        let is_masked = readable.id.layer() == Layer::Curated && rule.is_some_and(|r| r.at == MaskAt::Write);
+        let is_product = matches!(readable.id.layer(), Layer::Curated | Layer::Gold);
+        let is_masked = is_product && rule.is_some_and(|r| r.at == MaskAt::Write);
         // `not-in` would let every mask pass.
         if is_masked || stored.sealed(&column.name) || unpacked(field.data_type()) != column.ty.arrow() {
             return None;
@@ -391,85 +441,4 @@ fn unmasked(column: &StoredColumn<'_>) -> QueryError {
         "no mask for the sealed column `{}`: add a rule for its classification to masks.toml",
         column.column.name
     ))
-}
-
-/// Without a schema, only the table's own name can be near.
-fn distance(known: &str, asked: &str) -> usize {
-    let own = known.split_once('.').map_or(known, |(_, own)| own);
-    strsim::damerau_levenshtein(known, asked).min(strsim::damerau_levenshtein(own, asked))
-}
-
-fn listed(mut names: Vec<String>) -> String {
-    /// Names that an error lists.
-    const MOST_NAMES: usize = 12;
-    if names.is_empty() {
-        return "there is none".into();
-    }
-    let more = names.len().saturating_sub(MOST_NAMES);
-    names.truncate(MOST_NAMES);
-    let listed = format!("there is `{}`", names.join("`, `"));
-    if more > 0 {
-        format!("{listed} and {more} more")
-    } else {
-        listed
-    }
-}
-
-/// `ventas.t` is curated, `ventas_raw.t` raw, `ventas_quarantine.t` quarantined.
-fn table_id(name: &TableReference) -> Option<TableId> {
-    let TableReference::Partial { schema, table } = name else {
-        return None;
-    };
-    let (domain, layer) = layered(schema, "_raw", Layer::Raw)
-        .or_else(|| layered(schema, "_quarantine", Layer::Quarantine))
-        .unwrap_or((schema, Layer::Curated));
-    TableId::new(domain, layer, table).ok()
-}
-
-fn layered<'a>(schema: &'a str, suffix: &str, layer: Layer) -> Option<(&'a str, Layer)> {
-    schema.strip_suffix(suffix).map(|domain| (domain, layer))
-}
-
-fn schema_name(id: &TableId) -> String {
-    match id.layer() {
-        Layer::Curated => id.domain().to_owned(),
-        layer => format!("{}_{layer}", id.domain()),
-    }
-}
-
-/// A table's name as policies write it.
-fn object(id: &TableId) -> String {
-    format!("{}.{}", schema_name(id), id.name())
-}
-
-/// A table's name as a query writes it.
-fn sql_name(id: &TableId) -> String {
-    TableReference::partial(schema_name(id), id.name()).to_quoted_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_schema_names_domain_and_layer() {
-        let path = |schema: &str, table: &str| {
-            table_id(&TableReference::partial(schema, table)).map(|id| id.to_string())
-        };
-        assert_eq!(path("ventas", "t").as_deref(), Some("ventas/curated/t"));
-        assert_eq!(path("ventas_raw", "t").as_deref(), Some("ventas/raw/t"));
-        assert_eq!(
-            path("ventas_quarantine", "t").as_deref(),
-            Some("ventas/quarantine/t")
-        );
-        assert_eq!(path("ventas", "../../etc"), None);
-        assert_eq!(path("_raw", "t"), None);
-    }
-
-    #[test]
-    fn names_are_quoted_where_sql_wants_it() {
-        let name = |layer, name| sql_name(&TableId::new("ventas", layer, name).unwrap());
-        assert_eq!(name(Layer::Curated, "daily-revenue"), r#"ventas."daily-revenue""#);
-        assert_eq!(name(Layer::Raw, "transacciones"), "ventas_raw.transacciones");
-    }
 }

@@ -27,7 +27,13 @@ impl Stored {
     /// `None`: the contract has no such table.
     pub(crate) fn of(contract: &Contract, id: &TableId) -> Option<Self> {
         match id.layer() {
-            Layer::Curated => Some(Self {
+            // A product that moved from one layer to the other leaves a table behind that nothing promises.
+            Layer::Curated | Layer::Gold
+                if (id.layer() == Layer::Gold) != contract.gold(id.name()).is_some() =>
+            {
+                None
+            }
+            Layer::Curated | Layer::Gold => Some(Self {
                 table: contract.product(id.name())?.table.clone(),
                 sealed: BTreeSet::new(),
                 bytes: BTreeSet::new(),

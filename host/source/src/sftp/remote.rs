@@ -18,7 +18,8 @@ use crate::names::{encode_name, hex, is_private, segment_name};
 
 /// How long the server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
-const CHUNK: usize = 1 << 20;
+/// A connection that breaks costs no more than this.
+const CHUNK: usize = 256 << 10;
 
 pub(super) struct Remote {
     sftp: Sftp,

@@ -1,0 +1,354 @@
+//! Products that SQL makes of others: only what changed is made anew, and it is what a fresh computation would give.
+//!
+//! INVARIANT: the table's offsets say which version of each input its rows are made of. A commit replaces rows and moves
+//! these offsets at once, so rows are of one version of every input, or the commit does not land.
+
+mod plan;
+mod schedule;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arrow_array::{Array, RecordBatch};
+use arrow_schema::DataType;
+use futures::{StreamExt, pin_mut};
+use malla_audit::{Kind, Outcome, Record};
+use malla_lake::{Advance, Changed, Commit, LakeError, Replaced, Table};
+use malla_query::{Asker, Derivation, Governance, Input, Limits, Query, QueryResult};
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+
+pub(crate) use plan::GoldPlan;
+pub(crate) use schedule::GoldReport;
+
+use crate::error::{FlowError, Refusal};
+use crate::mesh::{Mesh, today};
+use crate::report::ProductReport;
+
+/// What one product's computation may use.
+const LIMITS: Limits = Limits {
+    rows: 20_000_000,
+    memory: 2 << 30,
+    time: Duration::from_secs(3600),
+};
+/// In the commit's info: what the rows were made by.
+const RECIPE: &str = "recipe";
+
+/// What is made anew.
+enum Scope {
+    /// Nothing changed.
+    Nothing,
+    All,
+    /// Rows with these values of the key.
+    Values(String, BTreeSet<Option<String>>),
+}
+
+impl Mesh {
+    /// Makes one product anew as far as its inputs changed. `None`: they did not.
+    pub(crate) async fn refresh_gold(&self, plan: &GoldPlan) -> Result<Option<ProductReport>, FlowError> {
+        let started = Instant::now();
+        let failed = |source| FlowError::Query {
+            product: plan.product.clone(),
+            source,
+        };
+        let asker = Asker {
+            principal: format!("plugin:{}", plan.domain),
+            purpose: plan.purpose.clone(),
+        };
+        let policy = self.policy();
+        let query = Query::open(
+            self.lake.clone(),
+            Governance {
+                policy: policy.clone(),
+                keys: Arc::clone(self.keys()),
+                contracts: self.contracts().cloned().collect(),
+                audit: Arc::clone(&self.audit),
+                today: today(),
+            },
+        );
+        let table = self.lake.table(plan.spec.clone()).await?;
+        let derivation = query.derive(&asker, &plan.sql, &LIMITS).await.map_err(failed)?;
+        plan.fits(&derivation.schema())?;
+        let key = plan.key.as_ref().map(|key| key.name.as_str());
+        let inputs = derivation.inputs(key).map_err(failed)?;
+        plan.check(&policy, &derivation.inflows().map_err(failed)?, today())?;
+
+        let recipe = recipe(plan, &inputs);
+        // Before anything of the table is looked at: whoever commits meanwhile moves it.
+        let counter = format!("malla/{}", table.id());
+        let count = table.offset(&counter).await?;
+        let mut before = BTreeMap::new();
+        for input in &inputs {
+            before.insert(input.object.clone(), table.offset(&app_id(&table, input)).await?);
+        }
+        let scope = if made_by(&table).await?.as_deref() == Some(recipe.as_str()) {
+            scope(plan, &inputs, &before).await.map_err(failed)?
+        } else {
+            Scope::All
+        };
+        let replaces = match &scope {
+            Scope::Nothing => return Ok(None),
+            Scope::All => Replaced::All,
+            Scope::Values(column, values) => Replaced::Partitions {
+                column: column.clone(),
+                values: values.clone(),
+            },
+        };
+        let mut advances = advances(&table, &inputs, &before);
+        advances.push(Advance {
+            app_id: counter,
+            from: count,
+            to: count.map_or(1, |count| count + 1),
+        });
+        let made = rows(derivation, scope).await.map_err(failed)?;
+        let batches = plan.stored(&made)?;
+        let written: usize = batches.iter().map(RecordBatch::num_rows).sum();
+        self.audit.record(
+            Record::new(Kind::Write, &plan.product, Outcome::Allow)
+                .with_principal(asker.principal)
+                .with_action("write")
+                .with_purpose(asker.purpose)
+                .with_rule(&plan.rule)
+                .with_policy(&plan.policy_digest)
+                .with_detail("rows", written)
+                .with_detail("plugin", &plan.plugin_digest),
+        )?;
+        self.audit.flush()?;
+        let committed = table
+            .commit(Commit {
+                batches,
+                advances,
+                replaces: Some(replaces.clone()),
+                info: info(plan, recipe),
+            })
+            .await;
+        let committed = match committed {
+            Ok(committed) => committed,
+            // Another process makes it too, and was quicker.
+            Err(LakeError::Moved { .. } | LakeError::OffsetConflict { .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let parts = match replaces {
+            Replaced::All => None,
+            Replaced::Partitions { values, .. } => Some(values.len()),
+        };
+        tracing::info!(product = plan.product, rows = written, parts, elapsed = ?started.elapsed(), "Made anew.");
+        Ok(Some(ProductReport {
+            product: plan.product.clone(),
+            kept: written as u64,
+            files: committed.files as u64,
+            version: Some(committed.version),
+            seconds: started.elapsed().as_secs_f64(),
+            ..ProductReport::default()
+        }))
+    }
+}
+
+async fn rows(derivation: Derivation, scope: Scope) -> Result<QueryResult, malla_query::QueryError> {
+    match scope {
+        Scope::Nothing | Scope::All => derivation.rows(None).await,
+        Scope::Values(key, values) => derivation.rows(Some((key, values))).await,
+    }
+}
+
+/// What has to be made anew, given that nothing but the inputs' rows changed.
+async fn scope(
+    plan: &GoldPlan,
+    inputs: &[Input],
+    before: &BTreeMap<String, Option<i64>>,
+) -> Result<Scope, malla_query::QueryError> {
+    let mut values = BTreeSet::new();
+    let mut moved = false;
+    for input in inputs {
+        let Some(last) = before.get(&input.object).copied().flatten() else {
+            return Ok(Scope::All);
+        };
+        // A table that was restored to an earlier version is another one.
+        let Some(last) = u64::try_from(last).ok().filter(|last| *last <= input.version) else {
+            return Ok(Scope::All);
+        };
+        if last == input.version {
+            continue;
+        }
+        moved = true;
+        let Some(column) = &input.aligned else {
+            return Ok(Scope::All);
+        };
+        match input.changed_since(last, column).await? {
+            Changed::Partitions(changed) => values.extend(changed),
+            Changed::Unknown => return Ok(Scope::All),
+        }
+    }
+    let Some(key) = &plan.key else {
+        return Ok(if moved { Scope::All } else { Scope::Nothing });
+    };
+    if !moved {
+        return Ok(Scope::Nothing);
+    }
+    if !values.is_empty() && !key.required {
+        // A row of an outer join that finds its other half leaves the rows without a key.
+        values.insert(None);
+    }
+    Ok(Scope::Values(key.name.clone(), values))
+}
+
+/// Versions as offsets: a table that is read anew from version 0 on was never there before.
+fn advances(table: &Table, inputs: &[Input], before: &BTreeMap<String, Option<i64>>) -> Vec<Advance> {
+    inputs
+        .iter()
+        .filter_map(|input| {
+            let from = before.get(&input.object).copied().flatten();
+            let to = i64::try_from(input.version).ok()?;
+            (from != Some(to)).then(|| Advance {
+                app_id: app_id(table, input),
+                from,
+                to,
+            })
+        })
+        .collect()
+}
+
+fn app_id(table: &Table, input: &Input) -> String {
+    format!("malla/{}/{}", table.id(), input.object)
+}
+
+/// What rows are made by, but for the inputs' rows: the query, what it may see, and how its columns are hidden.
+fn recipe(plan: &GoldPlan, inputs: &[Input]) -> String {
+    let mut digest = Sha256::new();
+    for part in [&plan.sql, &plan.policy_digest, &plan.plugin_digest] {
+        digest.update(part.as_bytes());
+        digest.update([0]);
+    }
+    for input in inputs {
+        digest.update(format!("{}\0{:?}\0", input.object, input.columns).as_bytes());
+    }
+    digest.update(env!("CARGO_PKG_VERSION").as_bytes());
+    let digest = digest.finalize();
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The recipe of the rows that the table has.
+async fn made_by(table: &Table) -> Result<Option<String>, LakeError> {
+    let history = table.history();
+    pin_mut!(history);
+    while let Some(record) = history.next().await {
+        if let Some(Value::String(recipe)) = record?.info.get(RECIPE) {
+            return Ok(Some(recipe.clone()));
+        }
+    }
+    Ok(None)
+}
+
+fn info(plan: &GoldPlan, recipe: String) -> Map<String, Value> {
+    Map::from_iter([
+        ("plugin".to_owned(), Value::String(plan.plugin_digest.clone())),
+        ("policy".to_owned(), Value::String(plan.policy_digest.clone())),
+        (RECIPE.to_owned(), Value::String(recipe)),
+    ])
+}
+
+impl GoldPlan {
+    /// The rows as the contract promises them and policy lets them be stored.
+    fn stored(&self, made: &QueryResult) -> Result<Vec<RecordBatch>, FlowError> {
+        let mut batches = Vec::with_capacity(made.batches.len());
+        for batch in &made.batches {
+            let mut columns = Vec::with_capacity(batch.num_columns());
+            for ((name, masker), field) in self.maskers().zip(self.spec.schema.fields()) {
+                let wrong = |reason: String| FlowError::GoldValue {
+                    product: self.product.clone(),
+                    column: name.to_owned(),
+                    reason,
+                };
+                let found = batch
+                    .column_by_name(name)
+                    .ok_or_else(|| wrong("is missing".into()))?;
+                let mut column = if found.data_type() == field.data_type() {
+                    Arc::clone(found)
+                } else if widens(found.data_type(), field.data_type()) {
+                    arrow_cast::cast(found, field.data_type())
+                        .map_err(|_| wrong(format!("holds values that are no {}", field.data_type())))?
+                } else {
+                    return Err(wrong(format!("is {}", found.data_type())));
+                };
+                if column.null_count() > found.null_count() {
+                    return Err(wrong(format!("holds values that are no {}", field.data_type())));
+                }
+                if !field.is_nullable() && column.null_count() > 0 {
+                    return Err(wrong("has a null where none may be".into()));
+                }
+                if let Some(masker) = masker {
+                    column = masker
+                        .apply(&column)
+                        .map_err(|source| FlowError::Mask {
+                            product: self.product.clone(),
+                            column: name.to_owned(),
+                            source,
+                        })?
+                        .0;
+                }
+                columns.push(column);
+            }
+            batches.push(RecordBatch::try_new(Arc::clone(&self.spec.schema), columns)?);
+        }
+        Ok(batches)
+    }
+}
+
+/// Whether values of one type may become another's: numbers of one kind, without rounding. One that does not fit is an error.
+fn widens(from: &DataType, to: &DataType) -> bool {
+    match (from, to) {
+        (DataType::Float32, DataType::Float64) => true,
+        (from, to) if from.is_integer() => to.is_integer() || matches!(to, DataType::Decimal128(..)),
+        (DataType::Decimal128(_, from) | DataType::Decimal256(_, from), DataType::Decimal128(_, to)) => {
+            from <= to
+        }
+        _ => false,
+    }
+}
+
+impl Mesh {
+    /// The gold products of one domain, or of all.
+    pub(crate) fn gold(&self, only: Option<&str>) -> Vec<Result<GoldPlan, Refusal>> {
+        let policy = self.policy();
+        let mut plans = Vec::new();
+        for (contract, plugin) in self.loaded() {
+            if only.is_some_and(|only| only != contract.domain) {
+                continue;
+            }
+            for gold in &contract.gold {
+                let Some(product) = contract.product(&gold.product) else {
+                    continue;
+                };
+                plans.push(GoldPlan::new(
+                    contract,
+                    product,
+                    &gold.sql,
+                    &policy,
+                    self.keys(),
+                    plugin.digest(),
+                ));
+            }
+        }
+        plans
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_numbers_that_lose_nothing_become_others() {
+        for (from, to, may) in [
+            (DataType::Int64, DataType::Int32, true),
+            (DataType::Int64, DataType::Decimal128(18, 2), true),
+            (DataType::Decimal128(28, 2), DataType::Decimal128(18, 2), true),
+            (DataType::Decimal128(28, 6), DataType::Decimal128(18, 2), false),
+            (DataType::Float64, DataType::Decimal128(18, 2), false),
+            (DataType::Utf8, DataType::Date32, false),
+        ] {
+            assert_eq!(widens(&from, &to), may, "{from} {to}");
+        }
+    }
+}

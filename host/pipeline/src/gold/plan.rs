@@ -1,0 +1,159 @@
+//! What is decided once for a gold product, before a row is read.
+
+use std::sync::Arc;
+
+use arrow_schema::SchemaRef;
+use malla_contract::{Column, Contract, Date, Product};
+use malla_lake::{Layer, TableId, TableSpec};
+use malla_policy::{Inflow, MaskAt, Policy};
+use malla_privacy::{KeyStore, Masker};
+use malla_query::Inflows;
+
+use crate::error::Refusal;
+use crate::plan::{granted, purpose};
+
+/// A gold product under one policy.
+pub(crate) struct GoldPlan {
+    /// `domain.product`.
+    pub(crate) product: String,
+    pub(crate) domain: String,
+    pub(crate) purpose: String,
+    pub(crate) sql: String,
+    pub(crate) spec: TableSpec,
+    /// The first partition column: rows are made anew for the values of it that changed.
+    pub(crate) key: Option<Column>,
+    /// The rule that lets the plugin write it.
+    pub(crate) rule: String,
+    pub(crate) policy_digest: String,
+    pub(crate) plugin_digest: String,
+    columns: Vec<GoldColumn>,
+}
+
+struct GoldColumn {
+    /// `domain.product/column`.
+    name: String,
+    column: Column,
+    masker: Option<Masker>,
+}
+
+impl GoldPlan {
+    pub(crate) fn new(
+        contract: &Contract,
+        product: &Product,
+        sql: &str,
+        policy: &Policy,
+        keys: &KeyStore,
+        plugin_digest: &str,
+    ) -> Result<Self, Refusal> {
+        let name = format!("{}.{}", contract.domain, product.name);
+        let rules = policy.plan(&name, &product.table)?;
+        policy
+            .check_row_filters(&name, &product.table)
+            .map_err(Refusal::RowFilters)?;
+        let mut columns = Vec::with_capacity(product.table.columns.len());
+        let mut without_statistics = Vec::new();
+        for (column, rule) in product.table.columns.iter().zip(rules) {
+            if let Some(rule) = rule.filter(|_| column.partition.is_some()) {
+                return Err(Refusal::MaskedPartition {
+                    product: name.clone(),
+                    column: column.name.clone(),
+                    line: rule.line,
+                });
+            }
+            if column.needs_mask() || rule.is_some() {
+                without_statistics.push(column.name.clone());
+            }
+            let masker = rule
+                .filter(|rule| rule.at == MaskAt::Write)
+                .map(|rule| Masker::for_column(keys, rule.mask, column, Some(&rule.join_group)))
+                .transpose()
+                .map_err(|source| Refusal::Masker {
+                    product: name.clone(),
+                    column: column.name.clone(),
+                    source,
+                })?;
+            columns.push(GoldColumn {
+                name: format!("{name}/{}", column.name),
+                column: column.clone(),
+                masker,
+            });
+        }
+        let partition_by = product.table.partition_columns();
+        Ok(Self {
+            rule: granted(policy, contract, &name)?,
+            key: partition_by
+                .first()
+                .and_then(|key| product.table.column(key))
+                .cloned(),
+            spec: TableSpec {
+                id: TableId::new(&contract.domain, Layer::Gold, &product.name)?,
+                schema: Arc::new(product.table.schema()),
+                partition_by: partition_by.into_iter().map(str::to_owned).collect(),
+                without_statistics,
+            },
+            domain: contract.domain.clone(),
+            purpose: purpose(contract).to_owned(),
+            sql: sql.to_owned(),
+            policy_digest: policy.digest().to_owned(),
+            plugin_digest: plugin_digest.to_owned(),
+            product: name,
+            columns,
+        })
+    }
+
+    /// Whether the contract declares of each column at least what flows into it.
+    pub(crate) fn check(
+        &self,
+        policy: &Policy,
+        inflows: &[(String, Inflows)],
+        today: Date,
+    ) -> Result<(), Refusal> {
+        for column in &self.columns {
+            let flows = inflows.iter().filter(|(name, _)| *name == column.column.name);
+            let inflow: Vec<Inflow<'_>> = flows
+                .flat_map(|(_, flows)| flows)
+                .map(|(name, column)| Inflow { name, column })
+                .collect();
+            policy
+                .effective(&column.name, &column.column, &inflow, today)
+                .map_err(|source| Refusal::Undeclared {
+                    product: self.product.clone(),
+                    source,
+                })?;
+        }
+        Ok(())
+    }
+
+    /// Whether the query gives the columns of the contract.
+    pub(crate) fn fits(&self, found: &SchemaRef) -> Result<(), Refusal> {
+        let wanted = &self.spec.schema;
+        let names = |schema: &SchemaRef| {
+            schema
+                .fields()
+                .iter()
+                .map(|field| format!("{} {}", field.name(), field.data_type()))
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        let same_names = wanted.fields().len() == found.fields().len()
+            && wanted
+                .fields()
+                .iter()
+                .all(|field| found.field_with_name(field.name()).is_ok());
+        if same_names {
+            return Ok(());
+        }
+        Err(Refusal::GoldShape {
+            product: self.product.clone(),
+            wanted: names(wanted),
+            found: names(found),
+        })
+    }
+
+    /// The mask of each column, by name.
+    pub(crate) fn maskers(&self) -> impl Iterator<Item = (&str, Option<&Masker>)> {
+        self.columns
+            .iter()
+            .map(|column| (column.column.name.as_str(), column.masker.as_ref()))
+    }
+}

@@ -1,0 +1,317 @@
+//! A query whose rows become a table of their own: which versions it reads, which of its rows a change can touch.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use arrow_schema::{DataType, SchemaRef};
+use datafusion::common::ScalarValue;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::logical_expr::{
+    BinaryExpr, Expr, LogicalPlan, LogicalPlanBuilder, Operator, TableScan, Volatility,
+};
+use datafusion::prelude::{DataFrame, SessionContext, ident, lit};
+use malla_contract::Column;
+use malla_lake::{Changed, Table};
+
+use crate::governed::{Asker, Opened};
+use crate::lineage::{Lineage, Origin};
+use crate::query::{Query, collect, plain};
+use crate::session::session;
+use crate::{Limits, QueryError, QueryResult, runtime};
+
+/// A query over tables at fixed versions.
+pub struct Derivation {
+    context: SessionContext,
+    plan: LogicalPlan,
+    tables: Vec<Opened>,
+    limits: Limits,
+}
+
+/// Columns by `schema.table/column`, as the reader sees them.
+pub type Inflows = BTreeMap<String, Column>;
+
+/// A table that a derivation reads.
+#[derive(Debug, Clone)]
+pub struct Input {
+    /// As policies write it: `ventas.transacciones`.
+    pub object: String,
+    /// The version that is read.
+    pub version: u64,
+    /// The partition column whose value is that of the derived rows that come of a row. `None`: a row can reach any.
+    pub aligned: Option<String>,
+    /// Columns that are read, as the reader sees them.
+    pub columns: BTreeMap<String, Column>,
+    table: Table,
+}
+
+impl Query {
+    /// Plans a query of which rows are taken later, on the tables as they are now.
+    ///
+    /// # Errors
+    /// [`QueryError`], also for a query that does not always give the same rows of the same tables.
+    pub async fn derive(&self, asker: &Asker, sql: &str, limits: &Limits) -> Result<Derivation, QueryError> {
+        let (query, asker, sql, limits) = (self.clone(), asker.clone(), sql.to_owned(), limits.clone());
+        let derived = runtime::run(async move {
+            crate::guard::check(&sql)?;
+            let context = session(limits.memory).map_err(|e| QueryError::planning(&e))?;
+            let (plan, tables) = query.plan(&context, &asker, &sql).await?;
+            always_the_same(&plan)?;
+            Ok(Derivation {
+                context,
+                plan,
+                tables,
+                limits,
+            })
+        });
+        derived
+            .await
+            .unwrap_or(Err(QueryError::Failed("it stopped early")))
+    }
+}
+
+impl Derivation {
+    /// The columns of its rows.
+    #[must_use]
+    pub fn schema(&self) -> SchemaRef {
+        plain(self.plan.schema().as_arrow())
+    }
+
+    /// For each column of its rows, the columns that flow into it, as the reader sees them, by `schema.table/column`: those that
+    /// it is computed of, and those that decide which rows there are.
+    ///
+    /// # Errors
+    /// The plan is inconsistent.
+    pub fn inflows(&self) -> Result<Vec<(String, Inflows)>, QueryError> {
+        let lineage = Lineage::of(&self.plan).map_err(|e| QueryError::planning(&e))?;
+        let seen = |(object, name): &Origin| {
+            let opened = self.tables.iter().find(|opened| opened.object == *object)?;
+            Some((format!("{object}/{name}"), opened.seen.get(name)?.clone()))
+        };
+        let fields = self.plan.schema().fields().iter();
+        Ok(fields
+            .zip(&lineage.direct)
+            .map(|(field, direct)| {
+                let flows = direct.iter().chain(&lineage.indirect).filter_map(seen);
+                (field.name().clone(), flows.collect())
+            })
+            .collect())
+    }
+
+    /// The tables that it reads. `key`: the column of its rows by which the derived table is partitioned.
+    ///
+    /// # Errors
+    /// The query cannot be planned.
+    pub fn inputs(&self, key: Option<&str>) -> Result<Vec<Input>, QueryError> {
+        let scans = self.scans(key)?;
+        Ok(self
+            .tables
+            .iter()
+            .map(|opened| {
+                let scans: Vec<&Scan> = scans.iter().filter(|scan| scan.object == opened.object).collect();
+                let mut columns = BTreeMap::new();
+                for name in scans.iter().flat_map(|scan| &scan.columns) {
+                    if let Some(column) = opened.seen.get(name) {
+                        columns.insert(name.clone(), column.clone());
+                    }
+                }
+                // Each time that the table is read it must be by the same column, or a row reaches further.
+                let mut pinned = scans.iter().map(|scan| scan.pinned.as_ref());
+                let first = pinned.next().flatten();
+                let aligned = first
+                    .filter(|column| pinned.all(|other| other == Some(column)))
+                    .filter(|column| opened.table.partition_by().contains(column));
+                Input {
+                    object: opened.object.clone(),
+                    version: opened.version,
+                    aligned: aligned.cloned(),
+                    columns,
+                    table: opened.table.clone(),
+                }
+            })
+            .collect())
+    }
+
+    /// Its rows: all, or those with one of these values in `key`. Values are as Delta's log writes them.
+    ///
+    /// # Errors
+    /// [`QueryError`]; there are more rows than the limit.
+    pub async fn rows(
+        self,
+        only: Option<(String, BTreeSet<Option<String>>)>,
+    ) -> Result<QueryResult, QueryError> {
+        let limits = self.limits.clone();
+        let result = runtime::run(async move {
+            let plan = match only {
+                Some((key, values)) => restricted(self.plan, &key, &values)?,
+                None => self.plan,
+            };
+            collect(DataFrame::new(self.context.state(), plan), &self.limits).await
+        });
+        let result = match tokio::time::timeout(limits.time, result).await {
+            Ok(Some(result)) => result?,
+            Ok(None) => return Err(QueryError::Failed("it stopped early")),
+            Err(_) => return Err(QueryError::Time(limits.time)),
+        };
+        if result.truncated {
+            return Err(QueryError::Failed(
+                "it has more rows than a derived table may get at once",
+            ));
+        }
+        Ok(result)
+    }
+
+    /// How each table is read when only one value of `key` is wanted.
+    fn scans(&self, key: Option<&str>) -> Result<Vec<Scan>, QueryError> {
+        let schema = self.schema();
+        let probe = key
+            .and_then(|key| schema.field_with_name(key).ok())
+            .and_then(|field| probe(field.data_type()).map(|value| (field.name().clone(), value)));
+        let plan = match &probe {
+            Some((key, value)) => filtered(self.plan.clone(), ident(key).eq(lit(value.clone())))?,
+            None => self.plan.clone(),
+        };
+        let plan = self
+            .context
+            .state()
+            .optimize(&plan)
+            .map_err(|e| QueryError::planning(&e))?;
+        let mut scans = Vec::new();
+        plan.apply_with_subqueries(|node| {
+            if let LogicalPlan::TableScan(scan) = node {
+                scans.push(Scan::of(scan, probe.as_ref().map(|(_, value)| value)));
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })
+        .map_err(|e| QueryError::planning(&e))?;
+        Ok(scans)
+    }
+}
+
+impl Input {
+    /// What changed in it since an earlier version.
+    ///
+    /// # Errors
+    /// The store's error.
+    pub async fn changed_since(&self, version: u64, column: &str) -> Result<Changed, QueryError> {
+        Ok(self.table.changed(version, self.version, column).await?)
+    }
+}
+
+/// One reading of a table in an optimized plan.
+struct Scan {
+    object: String,
+    columns: Vec<String>,
+    /// The column that must be equal to the probe.
+    pinned: Option<String>,
+}
+
+impl Scan {
+    fn of(scan: &TableScan, probe: Option<&ScalarValue>) -> Self {
+        let pinned = scan.filters.iter().find_map(|filter| match filter {
+            Expr::BinaryExpr(BinaryExpr {
+                left,
+                op: Operator::Eq,
+                right,
+            }) => match (left.as_ref(), right.as_ref()) {
+                (Expr::Column(column), Expr::Literal(value, _))
+                | (Expr::Literal(value, _), Expr::Column(column))
+                    if Some(value) == probe =>
+                {
+                    Some(column.name.clone())
+                }
+                _ => None,
+            },
+            _ => None,
+        });
+        let filtered = scan.filters.iter().flat_map(Expr::column_refs);
+        let mut columns: Vec<String> = filtered.map(|column| column.name.clone()).collect();
+        columns.extend(
+            scan.projected_schema
+                .fields()
+                .iter()
+                .map(|field| field.name().clone()),
+        );
+        Self {
+            object: format!(
+                "{}.{}",
+                scan.table_name.schema().unwrap_or_default(),
+                scan.table_name.table()
+            ),
+            columns,
+            pinned,
+        }
+    }
+}
+
+/// A value that no query names by itself.
+fn probe(ty: &DataType) -> Option<ScalarValue> {
+    Some(match ty {
+        DataType::Date32 => ScalarValue::Date32(Some(-1_234_567)),
+        DataType::Utf8 => ScalarValue::Utf8(Some("\u{1}malla\u{1}".into())),
+        DataType::Int32 => ScalarValue::Int32(Some(-1_234_567_891)),
+        DataType::Int64 => ScalarValue::Int64(Some(-1_234_567_891_234)),
+        _ => return None,
+    })
+}
+
+fn filtered(plan: LogicalPlan, condition: Expr) -> Result<LogicalPlan, QueryError> {
+    LogicalPlanBuilder::from(plan)
+        .alias("derived")
+        .and_then(|plan| plan.filter(condition))
+        .and_then(LogicalPlanBuilder::build)
+        .map_err(|e| QueryError::planning(&e))
+}
+
+fn restricted(
+    plan: LogicalPlan,
+    key: &str,
+    values: &BTreeSet<Option<String>>,
+) -> Result<LogicalPlan, QueryError> {
+    let schema = plain(plan.schema().as_arrow());
+    let ty = schema
+        .field_with_name(key)
+        .map_err(|e| QueryError::planning(&e.into()))?
+        .data_type()
+        .clone();
+    let literals = values
+        .iter()
+        .flatten()
+        .map(|value| ScalarValue::try_from_string(value.clone(), &ty).map(lit))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|e| QueryError::planning(&e))?;
+    let among = ident(key).in_list(literals, false);
+    let condition = if values.contains(&None) {
+        among.or(ident(key).is_null())
+    } else {
+        among
+    };
+    filtered(plan, condition)
+}
+
+/// Refuses clocks, dice and whatever else answers differently the next time.
+fn always_the_same(plan: &LogicalPlan) -> Result<(), QueryError> {
+    let mut wrong = None;
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                if let Expr::ScalarFunction(call) = expr
+                    && call.func.signature().volatility != Volatility::Immutable
+                {
+                    wrong = Some(call.func.name().to_owned());
+                    return Ok(TreeNodeRecursion::Stop);
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })
+    .map_err(|e| QueryError::planning(&e))?;
+    match wrong {
+        Some(function) => Err(QueryError::NotRepeatable(function)),
+        None => Ok(()),
+    }
+}
+
+impl std::fmt::Debug for Derivation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Derivation").finish_non_exhaustive()
+    }
+}
