@@ -132,19 +132,20 @@ pub(crate) fn products(reports: &[ProductReport]) -> String {
     ];
     let mut rows = vec![header.map(str::to_owned).to_vec()];
     rows.extend(reports.iter().map(|report| {
+        let of_lines = |count: String| if report.derived { "-".to_owned() } else { count };
         vec![
             report.product.clone(),
-            number(report.read),
+            of_lines(number(report.read)),
             number(report.kept),
-            number(report.rejected),
-            number(report.quarantined),
-            number(report.filtered),
-            number(report.masked),
+            of_lines(number(report.rejected)),
+            of_lines(number(report.quarantined)),
+            of_lines(number(report.filtered)),
+            of_lines(number(report.masked)),
             number(report.files),
             report
                 .version
                 .map_or_else(|| "-".to_owned(), |version| version.to_string()),
-            rate(report.rows_per_second()),
+            of_lines(rate(report.rows_per_second())),
         ]
     }));
     // Steps that leave rows out are rare: the column is there when it says something.

@@ -11,7 +11,10 @@ pub struct ProductReport {
     pub product: String,
     /// Lines read from the source.
     pub read: u64,
-    /// Rows written to the curated table.
+    /// It is made of other products, and not of a source's lines: `kept` are the rows made anew.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub derived: bool,
+    /// Rows written to its table.
     pub kept: u64,
     /// Rows that the step rejected by a rule of its contract.
     pub rejected: u64,

@@ -101,7 +101,7 @@ fn show(report: &RunReport, config: &Path) {
     }
     println!();
     print!("{}", terminal::products(&report.products));
-    for product in &report.products {
+    for product in report.products.iter().filter(|product| !product.derived) {
         let accounted = product.kept + product.rejected + product.quarantined + product.filtered;
         let word = if accounted == product.read {
             "every line accounted for"

@@ -136,6 +136,7 @@ impl Mesh {
         tracing::info!(product = plan.product, rows = written, parts, elapsed = ?started.elapsed(), "Made anew.");
         Ok(Some(ProductReport {
             product: plan.product.clone(),
+            derived: true,
             kept: written as u64,
             files: committed.files as u64,
             version: Some(committed.version),
