@@ -3,6 +3,7 @@
 mod columns;
 mod malla;
 mod odcs;
+mod quality;
 mod servers;
 mod shape;
 mod tables;
@@ -52,7 +53,8 @@ fn read(top: &At<'_>, errors: &mut ContractErrors) -> Option<Contract> {
         }
     };
     tables::no_governance_tags(top, errors);
-    let tables = tables::read(top, errors);
+    let mut tables = tables::read(top, errors);
+    quality::freshness(top, &mut tables, errors);
     let sources = malla::sources(top, &tables, errors);
     let products = tables::products(&tables, &sources, errors);
     let steps = malla::steps(top, &tables, &sources, &products, errors);
