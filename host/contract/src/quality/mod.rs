@@ -143,8 +143,8 @@ pub enum Literal {
     Truth(bool),
     /// Of an `int` or `bigint` column, within its range.
     Integer(i64),
-    /// Of a decimal column: unscaled, with as many digits after the point as the column has.
-    Decimal(i128),
+    /// Of a decimal column: the unscaled value, and its digits after the point, which are those of the column.
+    Decimal(i128, u8),
     /// Of a `double` column.
     Float(f64),
     /// Of a text column.

@@ -208,7 +208,7 @@ fn values_are_of_the_type_of_their_column() {
     );
     assert_eq!(
         set("monto", "[1.5, \"-0.01\", 2]"),
-        [150, -1, 200].map(Literal::Decimal)
+        [150, -1, 200].map(|unscaled| Literal::Decimal(unscaled, 2))
     );
     assert_eq!(set("activo", "[true]"), [Literal::Truth(true)]);
     assert_eq!(set("dia", "[\"1970-01-02\"]"), [Literal::Date(1)]);
@@ -284,8 +284,8 @@ fn expectations() {
         between.kind,
         CheckKind::Between {
             column: "monto".into(),
-            min: Some(Literal::Decimal(0)),
-            max: Some(Literal::Decimal(999)),
+            min: Some(Literal::Decimal(0, 2)),
+            max: Some(Literal::Decimal(999, 2)),
             strict_min: true,
             strict_max: false,
         }

@@ -54,7 +54,7 @@ fn of_type(at: &At<'_>, scalar: &Scalar, ty: ColumnType) -> Option<Literal> {
             let power = 10_i128.checked_pow(scale.checked_sub(own)?.into())?;
             let unscaled = unscaled.checked_mul(power)?;
             let most = 10_i128.checked_pow(precision.into())?;
-            (unscaled > -most && unscaled < most).then_some(Literal::Decimal(unscaled))
+            (unscaled > -most && unscaled < most).then_some(Literal::Decimal(unscaled, scale))
         }
         ColumnType::Utf8 => at.text().map(|text| Literal::Text(text.to_owned())),
         ColumnType::Date => {
@@ -104,7 +104,7 @@ pub(super) fn not_empty(at: &At<'_>, errors: &mut ContractErrors) -> Option<()> 
 pub(super) fn order(a: &Literal, b: &Literal) -> Option<Ordering> {
     match (a, b) {
         (Literal::Integer(a), Literal::Integer(b)) => Some(a.cmp(b)),
-        (Literal::Decimal(a), Literal::Decimal(b)) => Some(a.cmp(b)),
+        (Literal::Decimal(a, _), Literal::Decimal(b, _)) => Some(a.cmp(b)),
         (Literal::Float(a), Literal::Float(b)) => a.partial_cmp(b),
         (Literal::Date(a), Literal::Date(b)) => Some(a.cmp(b)),
         (Literal::Timestamp(a), Literal::Timestamp(b)) => Some(a.cmp(b)),
