@@ -93,11 +93,18 @@ impl Texts {
     }
 }
 
-/// At most eight bytes as a number.
+/// At most eight bytes as a number: no two texts of one length have the same.
 fn number(text: &[u8]) -> Option<u64> {
-    let mut bytes = [0; 8];
-    bytes.get_mut(..text.len())?.copy_from_slice(text);
-    Some(u64::from_le_bytes(bytes))
+    let half = |bytes: &[u8; 4]| u64::from(u32::from_le_bytes(*bytes));
+    Some(match text {
+        [] => 0,
+        [a] => u64::from_le_bytes([*a, 0, 0, 0, 0, 0, 0, 0]),
+        [a, b] => u64::from_le_bytes([*a, *b, 0, 0, 0, 0, 0, 0]),
+        [a, b, c] => u64::from_le_bytes([*a, *b, *c, 0, 0, 0, 0, 0]),
+        // The halves overlap where there are fewer than eight.
+        [.., _, _, _, _] if text.len() <= 8 => half(text.first_chunk()?) | (half(text.last_chunk()?) << 32),
+        _ => return None,
+    })
 }
 
 /// The bits of a number, equal where the numbers are. NaN has none: it is in no set.
@@ -180,5 +187,31 @@ impl Set {
             // INVARIANT: set and column were made for one type, which was checked. Were it not so, every row would fail.
             _ => BooleanBuffer::new_set(column.rows),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_texts_are_numbers_of_their_own() {
+        let texts: Vec<Vec<u8>> = (0..9_usize)
+            .flat_map(|length| {
+                let base: Vec<u8> = (1..=9).take(length).collect();
+                let changed = (0..length).map(move |at| {
+                    let mut text: Vec<u8> = (1..=9).take(length).collect();
+                    text[at] = 0;
+                    text
+                });
+                std::iter::once(base).chain(changed)
+            })
+            .collect();
+        let numbers: HashSet<(u64, usize)> = texts
+            .iter()
+            .map(|text| (number(text).unwrap(), text.len()))
+            .collect();
+        assert_eq!(numbers.len(), texts.len());
+        assert_eq!(number(b"123456789"), None);
     }
 }

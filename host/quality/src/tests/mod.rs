@@ -310,3 +310,40 @@ fn nan_is_no_null_and_in_no_range() {
     assert_eq!(failing("n_valid"), [0, 3]);
     assert_eq!(failing("n_between"), [0]);
 }
+
+/// What the docs tell people to write can be written.
+#[test]
+fn the_examples_of_the_docs() {
+    let docs = include_str!("../../../../docs/quality.md");
+    let example = |heading: &str| {
+        let (_, after) = docs.split_once(heading).unwrap();
+        let (_, after) = after.split_once("```yaml\n").unwrap();
+        after.split_once("```").unwrap().0
+    };
+    let (of_column, of_table) = example("## Metrics")
+        .split_once("# below the schema object\n")
+        .unwrap();
+    let checks = format!("{}{}", of_column, example("## Queries")).replace('\n', "\n    ");
+    let properties = format!(
+        "- name: c\n  logicalType: string\n  quality:\n    {}\n- {{ name: tienda_id, logicalType: string }}\n- {{ name: pedido_id, logicalType: string }}\n- name: monto\n  physicalType: decimal(18,2)\n  quality:\n    {}",
+        checks.trim_end(),
+        example("## Expectations").replace('\n', "\n    ").trim_end()
+    );
+    let checks = Checks::new(&product(&properties, of_table)).unwrap();
+    let kinds: Vec<String> = checks.iter().map(|check| check.kind.to_string()).collect();
+    assert_eq!(
+        kinds,
+        [
+            "unique",
+            "row_count",
+            "fresh",
+            "not_null",
+            "not_missing",
+            "valid",
+            "valid",
+            "unique",
+            "sql",
+            "between"
+        ]
+    );
+}
