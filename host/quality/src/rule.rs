@@ -9,7 +9,7 @@ use crate::error::ChecksError;
 use crate::kernel::{Column, Found, Range, Set, Values, nulls, pack_iter, pair, texts};
 
 /// Most memory of a compiled pattern, in bytes.
-const PATTERN_SIZE: usize = 2 << 20;
+const PATTERN_SIZE: usize = 1 << 20;
 
 /// What a check looks for.
 pub(crate) enum Rule {
@@ -128,7 +128,10 @@ impl Rule {
 }
 
 fn compiled(pattern: &str) -> Result<Regex, &'static str> {
-    let built = RegexBuilder::new(pattern).size_limit(PATTERN_SIZE).build();
+    let built = RegexBuilder::new(pattern)
+        .size_limit(PATTERN_SIZE)
+        .dfa_size_limit(PATTERN_SIZE)
+        .build();
     built.map_err(|error| match error {
         regex::Error::CompiledTooBig(_) => "the pattern needs too much memory: repeat less in it",
         _ => "the pattern is not understood: use the syntax of https://docs.rs/regex",

@@ -55,6 +55,7 @@ fn read(top: &At<'_>, errors: &mut ContractErrors) -> Option<Contract> {
     tables::no_governance_tags(top, errors);
     let mut tables = tables::read(top, errors);
     quality::freshness(top, &mut tables, errors);
+    quality::few_patterns(&tables, errors);
     let sources = malla::sources(top, &tables, errors);
     let products = tables::products(&tables, &sources, errors);
     let steps = malla::steps(top, &tables, &sources, &products, errors);

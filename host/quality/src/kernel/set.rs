@@ -51,7 +51,7 @@ impl<T: Copy + Eq + Hash> Members<T> {
 
     fn has(&self, value: &T) -> bool {
         match self {
-            Self::Few(values) => values.iter().fold(false, |found, own| found | (own == value)),
+            Self::Few(values) => values.contains(value),
             Self::Many(values) => values.contains(value),
         }
     }

@@ -263,6 +263,14 @@ contract, line 13: check `a_valid`: the pattern needs too much memory: repeat le
 "##);
 }
 
+#[test]
+fn a_pattern_of_unknown_classes_is_refused() {
+    let quality = "- { name: a, logicalType: string, quality: [{ metric: invalidValues, arguments: { pattern: '\\p{Nada}' }, mustBe: 0 }] }";
+    assert_snapshot!(Checks::new(&product(quality, "")).unwrap_err(), @r##"
+contract, line 13: check `a_valid`: the pattern is not understood: use the syntax of https://docs.rs/regex
+"##);
+}
+
 /// Of a table that no contract vouches for.
 #[test]
 fn checks_that_do_not_fit_their_columns_are_refused() {

@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 
-use super::tests::{expectation, of, of_table, wrong};
+use super::tests::{expectation, of, of_table, parsed, text, wrong};
 
 #[test]
 fn faults_of_metrics() {
@@ -164,7 +164,7 @@ line 28: schema[0].quality[3].implementation: not valid YAML: while parsing a no
 #[cfg(feature = "patterns")]
 #[test]
 fn patterns() {
-    let faults: Vec<String> = ["(?=a)", "[", "a{2,1}", "\\\\p{Nada}"]
+    let faults: Vec<String> = ["(?=a)", "[", "a{2,1}"]
         .iter()
         .map(|regex| {
             let kwargs = format!("regex: \"{regex}\"");
@@ -178,6 +178,28 @@ fn patterns() {
 line 14: schema[0].properties[0].quality[0].implementation.kwargs.regex: `(?=a)` is no pattern: look-around, including look-ahead and look-behind, is not supported: use the syntax of https://docs.rs/regex: no look-around, no back-references
 line 14: schema[0].properties[0].quality[0].implementation.kwargs.regex: `[` is no pattern: unclosed character class: use the syntax of https://docs.rs/regex: no look-around, no back-references
 line 14: schema[0].properties[0].quality[0].implementation.kwargs.regex: `a{2,1}` is no pattern: invalid repetition count range, the start must be <= the end: use the syntax of https://docs.rs/regex: no look-around, no back-references
-line 14: schema[0].properties[0].quality[0].implementation.kwargs.regex: `\p{Nada}` is no pattern: Unicode property not found: use the syntax of https://docs.rs/regex: no look-around, no back-references
+"##);
+}
+
+#[test]
+fn a_contract_has_only_so_many_patterns() {
+    let check =
+        |n: usize| format!("- {{ metric: invalidValues, mustBe: 0, arguments: {{ pattern: 'a{n}' }} }}\n");
+    let some: String = (0..100).map(check).collect();
+    assert_eq!(of("texto", &some).map(|checks| checks.len()), Ok(100));
+    let both = |n: usize| -> String {
+        let kwargs = format!("column: texto, regex: 'b{n}'");
+        format!(
+            "{}\n",
+            expectation("expect_column_values_to_match_regex", &kwargs)
+        )
+    };
+    let text = |more: usize| text(&(0..more).map(both).collect::<String>(), "texto", &some);
+    assert!(parsed(&text(100)).is_ok());
+    let third = text(100).replace("      - name: otro\n", 
+        "      - name: otro\n        quality: [{ metric: invalidValues, mustBe: 0, arguments: { pattern: c } }]\n",
+    );
+    assert_snapshot!(wrong(parsed(&third)), @r##"
+line 415: more than 200 patterns in a contract: list values where there are few, or split the contract
 "##);
 }

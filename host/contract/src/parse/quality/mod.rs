@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use crate::errors::{ContractErrors, closest, listed, shown};
 use crate::parse::columns::ReadColumn;
 use crate::parse::odcs::DIMENSIONS;
-use crate::parse::tables::there_are;
+use crate::parse::tables::{ReadTable, there_are};
 use crate::yaml::{At, Value};
 use crate::{Check, CheckKind, CheckSeverity, Column, MustBe, Unit};
 
@@ -21,6 +21,8 @@ pub(crate) use freshness::read as freshness;
 
 /// Checks of one list.
 const MAX_CHECKS: usize = 100;
+/// Patterns of a contract: each costs whoever compiles it milliseconds and megabytes, whatever its length.
+const MAX_PATTERNS: usize = 200;
 /// Longest name, in characters.
 const MAX_NAME: usize = 100;
 
@@ -80,6 +82,22 @@ pub(crate) fn read(
         column.column.quality = checks;
     }
     of_table
+}
+
+/// Reports a contract with more patterns than anybody should have to compile.
+pub(crate) fn few_patterns(tables: &[ReadTable<'_>], errors: &mut ContractErrors) {
+    let checks = tables.iter().flat_map(|read| read.table.checks());
+    let mut patterns =
+        checks.filter(|check| matches!(&check.kind, CheckKind::Valid { pattern: Some(_), .. }));
+    if let Some(check) = patterns.nth(MAX_PATTERNS) {
+        let wrong = format!("more than {MAX_PATTERNS} patterns in a contract");
+        errors.push(
+            check.line,
+            String::new(),
+            wrong,
+            "list values where there are few, or split the contract",
+        );
+    }
 }
 
 /// The checks of one `quality` list, each with the place of its name. Those without a name have the empty one.

@@ -5,7 +5,7 @@ use crate::{Check, CheckKind, CheckSeverity, Contract, IgnoreRow, Literal, MustB
 const VENTAS: &str = include_str!("../../../../../plugins/ventas/contract.yaml");
 
 /// A contract whose product has one column of each type, with these checks below the table and below one column.
-fn text(of_table: &str, column: &str, of_column: &str) -> String {
+pub(super) fn text(of_table: &str, column: &str, of_column: &str) -> String {
     let types = [
         ("texto", "string"),
         ("otro", "string"),
@@ -56,7 +56,7 @@ customProperties:
 "#
 }
 
-fn parsed(text: &str) -> Result<Vec<Check>, String> {
+pub(super) fn parsed(text: &str) -> Result<Vec<Check>, String> {
     match Contract::parse(text) {
         Ok(contract) => Ok(contract.products[0].table.checks().cloned().collect()),
         Err(errors) => Err(errors.to_string()),
