@@ -61,6 +61,48 @@ impl fmt::Display for Date {
     }
 }
 
+/// Microseconds from 1970-01-01T00:00:00Z to an instant written as RFC 3339 has it, `2026-12-31T23:59:59.5Z`, or to the
+/// midnight in UTC that begins a day. `None` for other texts, for what is finer than a microsecond and for leap seconds.
+#[must_use]
+pub fn timestamp(text: &str) -> Option<i64> {
+    const SECOND: i64 = 1_000_000;
+    let midnight = |date: &str| -> Option<i64> {
+        let date: Date = date.parse().ok()?;
+        Some(i64::from(date.days()) * 86_400 * SECOND)
+    };
+    let Some((date, time)) = text.split_once(['T', 't', ' ']) else {
+        return midnight(text);
+    };
+    let (time, zone) = match time.strip_suffix(['Z', 'z']) {
+        Some(time) => (time, 0),
+        None => {
+            let (time, zone) = time.split_at_checked(time.len().checked_sub(6)?)?;
+            let (sign, zone) = match zone.strip_prefix('-') {
+                Some(zone) => (-1, zone),
+                None => (1, zone.strip_prefix('+')?),
+            };
+            let (hours, minutes) = zone.split_once(':')?;
+            (time, sign * (pair(hours, 23)? * 3600 + pair(minutes, 59)? * 60))
+        }
+    };
+    let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
+    let digits = (1..=6).contains(&fraction.len()) && fraction.bytes().all(|byte| byte.is_ascii_digit());
+    let micros: i64 = format!("{fraction:0<6}").parse().ok().filter(|_| digits)?;
+    let mut parts = time.split(':');
+    let (hours, minutes, seconds) = (parts.next()?, parts.next()?, parts.next()?);
+    if parts.next().is_some() {
+        return None;
+    }
+    let seconds = pair(hours, 23)? * 3600 + pair(minutes, 59)? * 60 + pair(seconds, 59)?;
+    Some(midnight(date)? + (seconds - zone) * SECOND + micros)
+}
+
+/// Two digits.
+fn pair(digits: &str, most: i64) -> Option<i64> {
+    let fits = digits.len() == 2 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    digits.parse().ok().filter(|value| fits && *value <= most)
+}
+
 /// Days of a month; `None` for a month that is none.
 #[must_use]
 pub fn month_length(year: i32, month: u32) -> Option<u32> {
@@ -138,6 +180,36 @@ mod tests {
             " 2026-01-01",
         ] {
             assert_eq!(text.parse::<Date>(), Err(NotADate), "{text}");
+        }
+    }
+
+    #[test]
+    fn instants_are_read() {
+        for (text, micros) in [
+            ("1970-01-01", 0),
+            ("1970-01-02T00:00:00Z", 86_400_000_000),
+            ("1970-01-01T01:00:00+01:00", 0),
+            ("1969-12-31 23:00:00-01:30", 1_800_000_000),
+            ("1970-01-01t00:00:01.000001z", 1_000_001),
+            ("1969-12-31T23:59:59.5Z", -500_000),
+        ] {
+            assert_eq!(timestamp(text), Some(micros), "{text}");
+        }
+        for text in [
+            "",
+            "T",
+            "1970-01-01T",
+            "1970-01-01T00:00:00",
+            "1970-01-01T00:00Z",
+            "1970-01-01T24:00:00Z",
+            "1970-01-01T00:00:60Z",
+            "1970-01-01T00:00:00.Z",
+            "1970-01-01T00:00:00.0000001Z",
+            "1970-01-01T00:00:00+1:00",
+            "1970-01-01T00:00:00ñ1:00",
+            "1970-01-01T+0:00:00Z",
+        ] {
+            assert_eq!(timestamp(text), None, "{text}");
         }
     }
 

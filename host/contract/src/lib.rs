@@ -22,6 +22,7 @@ mod errors;
 mod model;
 mod names;
 mod parse;
+mod quality;
 mod stored;
 mod vocabulary;
 mod yaml;
@@ -33,5 +34,8 @@ pub use component::{ComponentError, Import, SECTION, embed, extract, imports};
 pub use errors::{ContractError, ContractErrors};
 pub use model::{Column, ColumnType, Contract, Gold, Lookup, LookupEntry, Product, Source, Step, Table};
 pub use names::rust_identifier;
+pub use quality::{
+    Check, CheckKind, CheckSeverity, IgnoreRow, Literal, MustBe, Number, Unit, compare_decimals,
+};
 pub use vocabulary::{Classification, MaskKind, MaskMisfit, PersonalKind, UnknownWord};
 pub use yaml::MAX_BYTES;

@@ -5,7 +5,7 @@ use std::fmt;
 
 use semver::Version;
 
-use crate::Classification;
+use crate::{Check, Classification};
 
 /// What a domain promises: where its data comes from, what its plugin does with it, and what it publishes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,6 +113,8 @@ pub struct Table {
     pub description: Option<String>,
     /// In the contract's order. Never empty, names unique.
     pub columns: Vec<Column>,
+    /// What is promised of the table as a whole, in the contract's order. [`checks`](Self::checks) has those of its columns too.
+    pub quality: Vec<Check>,
 }
 
 /// One column of a table.
@@ -140,6 +142,8 @@ pub struct Column {
     pub holds: BTreeSet<String>,
     /// For people.
     pub description: Option<String>,
+    /// What is promised of its values, in the contract's order.
+    pub quality: Vec<Check>,
 }
 
 /// The types that cross the boundary.
@@ -221,6 +225,12 @@ impl Table {
     #[must_use]
     pub fn index_of(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|column| column.name == name)
+    }
+
+    /// Every check of the table: its own, then those of its columns.
+    pub fn checks(&self) -> impl Iterator<Item = &Check> {
+        let of_columns = self.columns.iter().flat_map(|column| &column.quality);
+        self.quality.iter().chain(of_columns)
     }
 
     /// The column that says whom a row is about (tag `subject`), if there is one.

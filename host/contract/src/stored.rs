@@ -33,6 +33,7 @@ impl Source {
         Table {
             name: self.name.clone(),
             description: None,
+            quality: Vec::new(),
             columns: vec![
                 host("fecha", ColumnType::Date),
                 host("region", ColumnType::Utf8),
@@ -63,5 +64,6 @@ fn host(name: &str, ty: ColumnType) -> Column {
         tags: BTreeSet::new(),
         holds: BTreeSet::new(),
         description: None,
+        quality: Vec::new(),
     }
 }

@@ -4,6 +4,7 @@
 //! those calls.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow_array::types::{Date32Type, TimestampMicrosecondType};
@@ -11,11 +12,13 @@ use arrow_array::{Array, ArrayRef, Int64Array, PrimitiveArray, RecordBatch, Stri
 use arrow_schema::{Field, FieldRef, Schema};
 use malla_policy::Undeclared;
 use malla_privacy::{MaskError, Masker};
+use malla_quality::Report;
 use malla_sandbox::{Failure, Origin, Output, Plugin, StepError};
 use malla_source::{Decoded, Decoder, Lines};
 
 use crate::error::{FlowError, Refusal};
 use crate::plan::{Flow, StepPlan};
+use crate::quality::Unfit;
 use crate::quarantine::{self, Entry, Stage, day};
 use crate::report::Counts;
 use crate::undeclared::{Blocked, UNDECLARED};
@@ -29,6 +32,8 @@ pub(crate) struct Processed {
     /// One for each step of the flow, in its order.
     pub(crate) curated: Vec<RecordBatch>,
     pub(crate) counts: Vec<Counts>,
+    /// What the checks of each step's product found; none where the step failed.
+    pub(crate) checked: Vec<Option<Report>>,
 }
 
 /// What makes a batch: the same range with the same event time gives the same rows, always.
@@ -64,6 +69,15 @@ struct Failed {
     message: String,
 }
 
+/// What of a batch goes no further.
+#[derive(Default)]
+struct Out {
+    blocked: Vec<Blocked>,
+    rejections: Vec<Rejected>,
+    failures: Vec<Failed>,
+    unfit: Vec<Unfit>,
+}
+
 /// In the place of what a plugin says that sees values behind masks.
 const WITHHELD: &str = "withheld: the step sees values behind masks, and what it says may quote them";
 
@@ -82,12 +96,14 @@ impl Flow {
         event_time: i64,
     ) -> Result<Processed, FlowError> {
         let mut decoded = decoder.decode(lines)?;
-        let mut blocked = self.screen_source(&mut decoded)?;
-        let lost = (decoded.failed.len() + blocked.len()) as u64;
+        let mut out = Out {
+            blocked: self.screen_source(&mut decoded)?,
+            ..Out::default()
+        };
+        let lost = (decoded.failed.len() + out.blocked.len()) as u64;
         let mut counts = Vec::with_capacity(self.steps.len());
         let mut curated = Vec::with_capacity(self.steps.len());
-        let mut rejections = Vec::new();
-        let mut failures = Vec::new();
+        let mut checked = Vec::with_capacity(self.steps.len());
         for (index, plan) in self.steps.iter().enumerate() {
             let mut count = Counts {
                 read: lines.len() as u64,
@@ -102,15 +118,24 @@ impl Flow {
                     count.fuel = output.usage.fuel;
                     count.rejected = output.rejected.len() as u64;
                     count.filtered = left_out(decoded.batch.num_rows(), &output);
-                    rejections.extend(output.rejected.iter().map(|rejection| Rejected {
-                        row: rejection.row as usize,
-                        step: index,
-                        rule: rejection.rule.clone(),
-                        message: plan.told(&rejection.message).to_owned(),
-                    }));
+                    out.rejections
+                        .extend(output.rejected.iter().map(|rejection| Rejected {
+                            row: rejection.row as usize,
+                            step: index,
+                            rule: rejection.rule.clone(),
+                            message: plan.told(&rejection.message).to_owned(),
+                        }));
                     let hits = plan.screen(self, &mut output, &decoded)?;
                     count.quarantined += hits.len() as u64;
-                    blocked.extend(hits);
+                    out.blocked.extend(hits);
+                    let (report, broken) = plan.judge(index, &mut output, &decoded)?;
+                    count.quarantined += broken
+                        .iter()
+                        .map(|broken| broken.line)
+                        .collect::<BTreeSet<_>>()
+                        .len() as u64;
+                    out.unfit.extend(broken);
+                    checked.push(Some(report));
                     count.kept = output.batch.num_rows() as u64;
                     let (batch, masked) = plan.mask(output)?;
                     count.masked = masked;
@@ -134,12 +159,13 @@ impl Flow {
                         "Batch failed in the sandbox."
                     );
                     count.quarantined += decoded.batch.num_rows() as u64;
-                    failures.push(Failed {
+                    out.failures.push(Failed {
                         step: index,
                         rule,
                         message,
                     });
                     curated.push(RecordBatch::new_empty(Arc::clone(&plan.spec.schema)));
+                    checked.push(None);
                 }
             }
             counts.push(count);
@@ -153,10 +179,11 @@ impl Flow {
                 begins: lines.begins(),
                 lines: lines.len(),
             },
-            quarantine: self.quarantined(&decoded, lines, event_time, &rejections, &failures, &blocked)?,
+            quarantine: self.quarantined(&decoded, lines, event_time, &out)?,
             raw: self.raw(&decoded, lines, event_time)?,
             curated,
             counts,
+            checked,
         })
     }
 
@@ -173,9 +200,7 @@ impl Flow {
         decoded: &Decoded,
         lines: &Lines,
         event_time: i64,
-        rejections: &[Rejected],
-        failures: &[Failed],
-        blocked: &[Blocked],
+        out: &Out,
     ) -> Result<RecordBatch, FlowError> {
         let regions: Option<&StringArray> = self
             .quarantine
@@ -198,7 +223,7 @@ impl Flow {
                 message: &failure.message,
             })
             .collect();
-        entries.extend(blocked.iter().map(|blocked| Entry {
+        entries.extend(out.blocked.iter().map(|blocked| Entry {
             line: blocked.line,
             stage: Stage::Blocked,
             product: blocked.step.and_then(product),
@@ -206,7 +231,15 @@ impl Flow {
             rule: UNDECLARED,
             message: &blocked.message,
         }));
-        entries.extend(rejections.iter().map(|rejection| Entry {
+        entries.extend(out.unfit.iter().map(|unfit| Entry {
+            line: unfit.line,
+            stage: Stage::Quality,
+            product: product(unfit.step),
+            region: unfit.row.and_then(region),
+            rule: &unfit.check,
+            message: &unfit.message,
+        }));
+        entries.extend(out.rejections.iter().map(|rejection| Entry {
             line: line(rejection.row),
             stage: Stage::Rejected,
             product: product(rejection.step),
@@ -214,7 +247,7 @@ impl Flow {
             rule: &rejection.rule,
             message: &rejection.message,
         }));
-        for failure in failures {
+        for failure in &out.failures {
             entries.extend((0..decoded.batch.num_rows()).map(|row| Entry {
                 line: line(row),
                 stage: Stage::Failed,

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use arrow_array::RecordBatch;
 use malla_audit::{AuditError, AuditLog, Kind, Outcome, Record};
 use malla_lake::{Advance, Commit, Committed, Lake, LakeError, Table};
+use malla_quality::Report;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -87,6 +88,13 @@ impl Tick {
             .iter()
             .flat_map(|batch| batch.counts.iter().cloned())
             .collect()
+    }
+
+    /// What the checks of one step's product found in each batch.
+    pub(crate) fn checked(&self, step: usize) -> impl Iterator<Item = &Report> {
+        self.batches
+            .iter()
+            .filter_map(move |batch| batch.checked.get(step)?.as_ref())
     }
 
     /// Where each partition stands once it is committed.

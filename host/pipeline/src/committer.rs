@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use malla_policy::Policy;
+use malla_quality::Status;
 use malla_source::Source;
 use tokio::sync::{mpsc, watch};
 
@@ -11,6 +12,7 @@ use crate::dead_letters::DeadLetters;
 use crate::error::FlowError;
 use crate::mesh::Mesh;
 use crate::plan::Flow;
+use crate::quality::{of_rows, told, totals};
 use crate::report::ProductReport;
 use crate::workers::Message;
 
@@ -106,6 +108,16 @@ impl Committer<'_> {
             product.files += commit.files as u64;
             product.version = Some(commit.version);
             product.took(self.started.elapsed());
+        }
+        let now = chrono::Utc::now().timestamp_micros();
+        for (step, plan) in self.flow.steps.iter().enumerate() {
+            let totals = totals(plan, tick.checked(step))?;
+            for verdict in totals.verdicts(now).iter().filter(|verdict| of_rows(verdict)) {
+                self.mesh.metrics.checked(plan, verdict);
+                if verdict.status == Status::Failure {
+                    tracing::warn!(product = plan.product, "{}", told(verdict));
+                }
+            }
         }
         let steps = self.products.len();
         for batch in counts.chunks(steps.max(1)) {

@@ -7,6 +7,7 @@ use malla_contract::ContractErrors;
 use malla_lake::LakeError;
 use malla_policy::{FilterMisfit, MissingMask, PlanErrors, PolicyErrors, Undeclared};
 use malla_privacy::{KeyError, MaskError, SealError};
+use malla_quality::{ChecksError, RunError};
 use malla_query::QueryError;
 use malla_sandbox::{LoadError, SandboxError, StepError};
 use malla_source::SourceError;
@@ -105,6 +106,8 @@ pub enum Refusal {
     },
     #[error("product `{product}`: {source}")]
     Undeclared { product: String, source: Undeclared },
+    #[error("product `{product}`: {source}")]
+    Quality { product: String, source: ChecksError },
     #[error("product `{product}`: its SQL gives {found}, and the contract promises {wanted}")]
     GoldShape {
         product: String,
@@ -191,6 +194,13 @@ pub enum FlowError {
         ahead: i64,
         quarantine: Option<i64>,
     },
+    #[error("product `{product}`: {source}")]
+    Check { product: String, source: RunError },
+    #[error(
+        "product `{product}` is held back, and stays as it was: {}",
+        .failed.join("; ")
+    )]
+    HeldBack { product: String, failed: Vec<String> },
     #[error("product `{product}`: {source}")]
     Query { product: String, source: QueryError },
     #[error(transparent)]

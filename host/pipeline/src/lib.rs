@@ -14,6 +14,7 @@ mod mesh;
 mod metrics;
 mod plan;
 mod policies;
+mod quality;
 mod quarantine;
 mod recover;
 mod report;

@@ -3,12 +3,13 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use malla_quality::Verdict;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
     Error, Gauge, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
 };
 
-use crate::plan::Flow;
+use crate::plan::{Flow, StepPlan};
 use crate::report::Counts;
 
 /// Buckets of a commit's seconds: a folder's takes milliseconds, an object store's seconds.
@@ -28,6 +29,8 @@ pub struct Metrics {
     fuel: IntCounterVec,
     commit_seconds: HistogramVec,
     flow_failures: IntCounterVec,
+    checked: IntCounterVec,
+    unexpected: IntCounterVec,
     reloads: IntCounterVec,
     reload_successful: IntGauge,
     reload_timestamp: Gauge,
@@ -74,6 +77,16 @@ impl Metrics {
                 "Times that the flow of a source stopped with an error.",
                 &source,
             )?,
+            checked: counter(
+                "malla_quality_checked_rows_total",
+                "Rows that a check of quality looked at.",
+                &["domain", "product", "check"],
+            )?,
+            unexpected: counter(
+                "malla_quality_unexpected_rows_total",
+                "Rows that broke a check of quality.",
+                &["domain", "product", "check"],
+            )?,
             reloads: counter(
                 "malla_policy_reloads_total",
                 "Changes of the policy files by outcome: changed, or failed, after which the policy before stays in force.",
@@ -95,6 +108,8 @@ impl Metrics {
         registry.register(Box::new(metrics.fuel.clone()))?;
         registry.register(Box::new(metrics.commit_seconds.clone()))?;
         registry.register(Box::new(metrics.flow_failures.clone()))?;
+        registry.register(Box::new(metrics.checked.clone()))?;
+        registry.register(Box::new(metrics.unexpected.clone()))?;
         registry.register(Box::new(metrics.reloads.clone()))?;
         registry.register(Box::new(metrics.reload_successful.clone()))?;
         registry.register(Box::new(metrics.reload_timestamp.clone()))?;
@@ -139,6 +154,18 @@ impl Metrics {
                 self.fuel.with_label_values(&product).inc_by(counts.fuel);
             }
         }
+    }
+
+    /// What a check found in a tick.
+    pub(crate) fn checked(&self, plan: &StepPlan, verdict: &Verdict<'_>) {
+        let (id, check) = (&plan.spec.id, verdict.check.name.as_str());
+        let labels = [id.domain(), id.name(), check];
+        self.checked
+            .with_label_values(&labels)
+            .inc_by(verdict.element_count);
+        self.unexpected
+            .with_label_values(&labels)
+            .inc_by(verdict.unexpected_count);
     }
 
     pub(crate) fn flow_failed(&self, flow: &Flow) {

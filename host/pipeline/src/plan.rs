@@ -10,6 +10,7 @@ use malla_policy::{
     Action, Decision, Inflow, MaskAt, MaskRule, NO_PURPOSE, Policy, Request, Undeclared, pseudonym,
 };
 use malla_privacy::{KeyStore, Masker, Sealer};
+use malla_quality::Checks;
 use malla_sandbox::Plugin;
 
 use crate::config::SourceConfig;
@@ -69,6 +70,8 @@ pub(crate) struct StepPlan {
     pub(crate) sees_raw: bool,
     pub(crate) spec: TableSpec,
     pub(crate) columns: Vec<ColumnPlan>,
+    /// What the contract promises of the rows.
+    pub(crate) checks: Checks,
 }
 
 /// What may flow into one output column, and how it is hidden.
@@ -231,6 +234,10 @@ impl Ingredients<'_> {
             .zip(rules)
             .map(|(column, rule)| self.column(&name, source, &seen, column, rule))
             .collect::<Result<_, _>>()?;
+        let checks = Checks::new(&product.table).map_err(|source| Refusal::Quality {
+            product: name.clone(),
+            source,
+        })?;
         Ok(StepPlan {
             product: name,
             step: malla_sandbox::Step {
@@ -253,6 +260,7 @@ impl Ingredients<'_> {
                 without_statistics,
             },
             columns,
+            checks,
         })
     }
 

@@ -21,6 +21,8 @@ pub(crate) enum Stage {
     Rejected,
     /// The step failed on the batch that the row was in.
     Failed,
+    /// The row breaks a check of quality that its contract calls an error.
+    Quality,
     /// The row holds personal data in a column that declares none, and policy says that it must not pass.
     Blocked,
 }
@@ -31,6 +33,7 @@ impl Stage {
             Self::Undecodable => "undecodable",
             Self::Rejected => "rejected",
             Self::Failed => "failed",
+            Self::Quality => "quality",
             Self::Blocked => "blocked",
         }
     }

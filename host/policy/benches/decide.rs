@@ -99,6 +99,7 @@ fn decide(criterion: &mut Criterion) {
                 tags: (0..n / 6).map(|tag| format!("tag:{tag}")).collect(),
                 holds: std::collections::BTreeSet::new(),
                 description: None,
+                quality: Vec::new(),
             })
             .collect();
         group.bench_function(BenchmarkId::new("view of 13 columns", rules), |bencher| {

@@ -39,6 +39,7 @@ fn column(name: &str, classification: Classification, tags: &[&str]) -> Column {
         tags: tags.iter().map(|&tag| tag.to_owned()).collect(),
         holds: std::collections::BTreeSet::new(),
         description: None,
+        quality: Vec::new(),
     }
 }
 
@@ -330,6 +331,7 @@ fn a_table_without_a_mask_or_with_an_impossible_one_is_refused() {
     let table = Table {
         name: "transacciones".into(),
         description: None,
+        quality: Vec::new(),
         columns: vec![
             column("region", Classification::Internal, &[]),
             card,

@@ -44,6 +44,7 @@ fn column(name: &str, ty: ColumnType, classification: Classification, tags: &[&s
         tags: tags.iter().map(|&tag| tag.to_owned()).collect(),
         holds: std::collections::BTreeSet::new(),
         description: None,
+        quality: Vec::new(),
     }
 }
 
@@ -296,6 +297,7 @@ fn a_row_filter_fits_its_column_or_is_refused() {
         let table = Table {
             name: "t".into(),
             description: None,
+            quality: Vec::new(),
             columns: vec![column("c", ty, Classification::Internal, &[])],
         };
         of(condition).check_row_filters("ventas.t", &table).is_ok()
@@ -325,6 +327,7 @@ fn a_row_filter_fits_its_column_or_is_refused() {
     let table = Table {
         name: "t".into(),
         description: None,
+        quality: Vec::new(),
         columns: vec![column("d", Int32, Classification::Internal, &[])],
     };
     let missing = of("equals = 1")

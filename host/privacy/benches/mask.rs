@@ -166,6 +166,7 @@ fn masker(keys: &KeyStore, mask: MaskKind, ty: ColumnType, tag: &str) -> Masker 
         tags: [tag.to_owned()].into(),
         holds: std::collections::BTreeSet::new(),
         description: None,
+        quality: Vec::new(),
     };
     let query = QueryKey::random().expect("randomness");
     Masker::for_query(keys, &query, mask, &column, None).expect("a mask that fits")

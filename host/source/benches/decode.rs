@@ -48,10 +48,12 @@ fn sales() -> Table {
         tags: BTreeSet::new(),
         holds: std::collections::BTreeSet::new(),
         description: None,
+        quality: Vec::new(),
     };
     Table {
         name: "evento_transaccion".to_owned(),
         description: None,
+        quality: Vec::new(),
         columns: columns.map(column).to_vec(),
     }
 }

@@ -71,6 +71,8 @@ pub enum Rule {
     StepChanged,
     /// Constants differ.
     LookupChanged,
+    /// Another check of quality, or the same with another bound.
+    QualityChanged,
     /// Words for people, the order of columns, the domain's own tags.
     Documentation,
 }
@@ -220,6 +222,7 @@ impl Rule {
             Self::ReadsChanged => "reads-changed",
             Self::StepChanged => "step-changed",
             Self::LookupChanged => "lookup-changed",
+            Self::QualityChanged => "quality-changed",
             Self::Documentation => "documentation",
         }
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::compare::{Change, Party, Place, Rule, Severity};
 use crate::errors::{listed, shown};
-use crate::{Column, ColumnType, Contract, Lookup, Source, Step, Table};
+use crate::{Check, Column, ColumnType, Contract, Lookup, Source, Step, Table};
 
 /// Which side of the contract a table stands on: the same change hurts others on each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,6 +157,7 @@ fn source(old: &Source, new: &Source, here: &mut Here<'_>) {
 
 fn table(old: &Table, new: &Table, side: Side, here: &mut Here<'_>) {
     here.documentation("description", &old.description, &new.description);
+    checks(&old.quality, &new.quality, here);
     if old.partition_columns() != new.partition_columns() {
         let named = |table: &Table| match table.partition_columns() {
             columns if columns.is_empty() => "nothing".to_owned(),
@@ -261,6 +262,7 @@ fn column(old: &Column, new: &Column, side: Side, here: &mut Here<'_>) {
         }
     }
     governance(old, new, side, here);
+    checks(&old.quality, &new.quality, here);
     here.documentation("description", &old.description, &new.description);
 }
 
@@ -318,6 +320,34 @@ fn governance(old: &Column, new: &Column, side: Side, here: &mut Here<'_>) {
         here.breaking(Rule::StrengthensGovernance, &[Party::StoredRows], what);
     }
     here.documentation("own tags", &own(old), &own(new));
+}
+
+/// Checks by name. None breaks anybody: rows that fail a new one go to quarantine, as those that a step rejects do.
+fn checks(old: &[Check], new: &[Check], here: &mut Here<'_>) {
+    for before in old {
+        let name = shown(&before.name);
+        match new.iter().find(|after| after.name == before.name) {
+            None => here.note(Rule::QualityChanged, format!("check `{name}` removed")),
+            Some(after) if !after.promises_what(before) => {
+                here.additive(Rule::QualityChanged, format!("check `{name}` changed"));
+            }
+            Some(after) => {
+                let words = |check: &Check| (check.description.clone(), check.dimension.clone());
+                here.documentation(
+                    &format!("description of check `{name}`"),
+                    &words(before),
+                    &words(after),
+                );
+            }
+        }
+    }
+    for after in new
+        .iter()
+        .filter(|after| !old.iter().any(|before| before.name == after.name))
+    {
+        let what = format!("check `{}` added ({})", shown(&after.name), after.severity);
+        here.additive(Rule::QualityChanged, what);
+    }
 }
 
 fn steps(old: Option<&Step>, new: Option<&Step>, contract: &Contract, here: &mut Here<'_>) {

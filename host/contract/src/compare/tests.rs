@@ -224,3 +224,25 @@ fn versions_that_are_enough() {
         assert_eq!(enough(old, new, severity), expected, "{old} -> {new}, {severity}");
     }
 }
+
+#[test]
+fn checks_break_nobody() {
+    let comparison = changed("1.1.0", |contract| {
+        let table = &mut contract.products[0].table;
+        table.quality[0].comparison = crate::MustBe::Greater(10.into());
+        let canal = product(contract, "canal");
+        canal.quality[0].description = None;
+        canal.quality[0].line = 1;
+        let moved = product(contract, "transaccion_id").quality.pop().unwrap();
+        product(contract, "moneda").quality.push(moved);
+    });
+    assert!(!comparison.is_breaking());
+    assert_snapshot!(comparison, @r##"
+Ventas 1.0.0 -> 1.1.0: 0 breaking, 2 additive, 2 notes
+additive  product `transacciones`: check `sales_arrive` changed (quality-changed)
+additive  product `transacciones`, column `moneda`: check `transaccion_id_unique` added (error) (quality-changed)
+note      product `transacciones`, column `transaccion_id`: check `transaccion_id_unique` removed (quality-changed)
+note      product `transacciones`, column `canal`: description of check `canal_valid` changed (documentation)
+version 1.1.0 is enough
+"##);
+}

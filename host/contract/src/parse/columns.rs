@@ -51,6 +51,7 @@ pub(crate) fn read<'a>(at: &At<'a>, errors: &mut ContractErrors) -> Option<ReadC
             tags,
             holds: std::collections::BTreeSet::new(),
             description: at.get("description").and_then(|at| at.text()).map(str::to_owned),
+            quality: Vec::new(),
         },
         at: at.clone(),
         typed: ty.is_some(),

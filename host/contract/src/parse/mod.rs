@@ -4,6 +4,7 @@ mod columns;
 mod gold;
 mod malla;
 mod odcs;
+mod quality;
 mod servers;
 mod shape;
 mod tables;
@@ -53,7 +54,9 @@ fn read(top: &At<'_>, errors: &mut ContractErrors) -> Option<Contract> {
         }
     };
     tables::no_governance_tags(top, errors);
-    let tables = tables::read(top, errors);
+    let mut tables = tables::read(top, errors);
+    quality::freshness(top, &mut tables, errors);
+    quality::few_patterns(&tables, errors);
     let sources = malla::sources(top, &tables, errors);
     let products = tables::products(&tables, &sources, errors);
     let gold = gold::read(top, &products, errors);

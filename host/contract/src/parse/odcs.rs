@@ -212,6 +212,16 @@ pub(crate) static OPTIONS: [(&[&str], Object); 8] = [
     ),
 ];
 
+pub(crate) const DIMENSIONS: &[&str] = &[
+    "accuracy",
+    "completeness",
+    "conformity",
+    "consistency",
+    "coverage",
+    "timeliness",
+    "uniqueness",
+];
+
 pub(crate) static QUALITY: Object = object(
     "a quality check",
     &[
@@ -219,18 +229,7 @@ pub(crate) static QUALITY: Object = object(
         may("name", Shape::Text),
         may("description", Shape::Text),
         may("type", Shape::Words(&["text", "library", "sql", "custom"])),
-        may(
-            "dimension",
-            Shape::Words(&[
-                "accuracy",
-                "completeness",
-                "conformity",
-                "consistency",
-                "coverage",
-                "timeliness",
-                "uniqueness",
-            ]),
-        ),
+        may("dimension", Shape::Words(DIMENSIONS)),
         may("method", Shape::Text),
         may("severity", Shape::Text),
         may("businessImpact", Shape::Text),

@@ -104,6 +104,14 @@ fn large_texts_end_soon() {
     let keys: String = (0..15_000).map(|i| format!("key_number_{i}: a\n")).collect();
     let tags: String = (0..40_000).map(|i| format!("t{i:x}, ")).collect();
     let tagged = SMALL.replacen("required: true", &format!("required: true, tags: [{tags}]"), 1);
+    let pattern = r"- { metric: invalidValues, mustBe: 0, arguments: { pattern: '(?i)[\w\W\d\pL]\S\PN' } }";
+    let list = format!(
+        "quality: [{}]",
+        [pattern.trim_start_matches("- "); 100].join(", ")
+    );
+    let column = |i: usize| format!("      - {{ name: c{i}, logicalType: string, {list} }}\n");
+    let patterns: String = (0..25).map(column).collect();
+    let patterns = SMALL.replacen("    properties:\n", &format!("    properties:\n{patterns}"), 1);
     let long_key = format!("{}: [{}]", "k".repeat(1000), "{a: 1},".repeat(30_000));
     for text in [
         fill("["),
@@ -130,6 +138,7 @@ fn large_texts_end_soon() {
         format!("a: \"{}\"", fill("\\\n ")),
         keys,
         tagged,
+        patterns,
         long_key,
     ] {
         let text: String = text.chars().take(LARGE).collect();

@@ -7,6 +7,7 @@ use crate::errors::{ContractErrors, listed, shown};
 use crate::names::{NameKind, name};
 use crate::parse::columns::{self, ReadColumn};
 use crate::parse::malla::ReadSource;
+use crate::parse::quality;
 use crate::yaml::At;
 
 const MAX_TABLES: usize = 200;
@@ -45,7 +46,8 @@ pub(crate) fn read<'a>(top: &At<'a>, errors: &mut ContractErrors) -> Vec<ReadTab
             );
         }
         no_governance_tags(&at, errors);
-        let columns = read_columns(&at, errors);
+        let mut columns = read_columns(&at, errors);
+        let quality = quality::read(&at, name, &mut columns, errors);
         tables.push(ReadTable {
             untyped: columns
                 .iter()
@@ -56,6 +58,7 @@ pub(crate) fn read<'a>(top: &At<'a>, errors: &mut ContractErrors) -> Vec<ReadTab
                 name: name.to_owned(),
                 description: at.get("description").and_then(|at| at.text()).map(str::to_owned),
                 columns: columns.into_iter().map(|read| read.column).collect(),
+                quality,
             },
             at,
         });

@@ -47,6 +47,23 @@ pub(crate) struct Key {
     pub(crate) scalar: Scalar,
 }
 
+impl Node {
+    /// Counts the lines of a node from further up. Its depth is bounded by the reader, and so is the recursion.
+    pub(crate) fn move_down(&mut self, lines: usize) {
+        self.line = self.line.saturating_add(lines);
+        match &mut self.value {
+            Value::List(items) => items.iter_mut().for_each(|item| item.move_down(lines)),
+            Value::Map(entries) => {
+                for (key, node) in entries {
+                    key.line = key.line.saturating_add(lines);
+                    node.move_down(lines);
+                }
+            }
+            Value::Scalar(_) | Value::Refused => {}
+        }
+    }
+}
+
 /// Where a node stands: a chain of keys and places, shared by all that stand below.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Path<'a>(Option<Rc<Segment<'a>>>);
@@ -106,6 +123,17 @@ impl<'a> At<'a> {
         Self {
             node,
             path: Path::default(),
+        }
+    }
+
+    /// Another node at the same place: what a text holds.
+    pub(crate) fn holding<'b>(&self, node: &'b Node) -> At<'b>
+    where
+        'a: 'b,
+    {
+        At {
+            node,
+            path: self.path.clone(),
         }
     }
 

@@ -14,6 +14,7 @@ use arrow_array::{Array, RecordBatch};
 use arrow_schema::DataType;
 use futures::{StreamExt, pin_mut};
 use malla_audit::{Kind, Outcome, Record};
+use malla_contract::CheckKind;
 use malla_lake::{Advance, Changed, Commit, LakeError, Replaced, Table};
 use malla_query::{Asker, Derivation, Governance, Input, Limits, Query, QueryResult};
 use serde_json::{Map, Value};
@@ -24,6 +25,7 @@ pub(crate) use schedule::GoldReport;
 
 use crate::error::{FlowError, Refusal};
 use crate::mesh::{Mesh, today};
+use crate::quality::told;
 use crate::report::ProductReport;
 
 /// What one product's computation may use.
@@ -102,7 +104,8 @@ impl Mesh {
             to: count.map_or(1, |count| count + 1),
         });
         let made = rows(derivation, scope).await.map_err(failed)?;
-        let batches = plan.stored(&made)?;
+        let whole = matches!(replaces, Replaced::All);
+        let batches = plan.stored(&made, whole)?;
         let written: usize = batches.iter().map(RecordBatch::num_rows).sum();
         self.audit.record(
             Record::new(Kind::Write, &plan.product, Outcome::Allow)
@@ -250,12 +253,62 @@ fn info(plan: &GoldPlan, recipe: String) -> Map<String, Value> {
 }
 
 impl GoldPlan {
-    /// The rows as the contract promises them and policy lets them be stored.
-    fn stored(&self, made: &QueryResult) -> Result<Vec<RecordBatch>, FlowError> {
+    /// The rows as the contract promises them and policy lets them be stored. `whole`: there are no others.
+    fn stored(&self, made: &QueryResult, whole: bool) -> Result<Vec<RecordBatch>, FlowError> {
+        let batches = self.promised(made)?;
+        self.judge(&batches, whole)?;
+        batches.iter().map(|batch| self.mask(batch)).collect()
+    }
+
+    /// Rows of which one breaks a check are not published: what was there before stays.
+    fn judge(&self, batches: &[RecordBatch], whole: bool) -> Result<(), FlowError> {
+        let failed = |source| FlowError::Check {
+            product: self.product.clone(),
+            source,
+        };
+        let mut totals = self.checks.totals();
+        for batch in batches {
+            let report = self.checks.run(batch).map_err(failed)?;
+            // Of the same checks.
+            let _ = totals.add(&report);
+        }
+        let verdicts = totals.verdicts(chrono::Utc::now().timestamp_micros());
+        let failed: Vec<String> = verdicts
+            .iter()
+            .filter(|verdict| whole || !matches!(verdict.check.kind, CheckKind::RowCount))
+            .filter(|verdict| verdict.is_against_product())
+            .map(told)
+            .collect();
+        if failed.is_empty() {
+            return Ok(());
+        }
+        Err(FlowError::HeldBack {
+            product: self.product.clone(),
+            failed,
+        })
+    }
+
+    fn mask(&self, batch: &RecordBatch) -> Result<RecordBatch, FlowError> {
+        let mut columns = batch.columns().to_vec();
+        for (column, (name, masker)) in columns.iter_mut().zip(self.maskers()) {
+            if let Some(masker) = masker {
+                let (hidden, _) = masker.apply(column).map_err(|source| FlowError::Mask {
+                    product: self.product.clone(),
+                    column: name.to_owned(),
+                    source,
+                })?;
+                *column = hidden;
+            }
+        }
+        Ok(RecordBatch::try_new(Arc::clone(&self.spec.schema), columns)?)
+    }
+
+    fn promised(&self, made: &QueryResult) -> Result<Vec<RecordBatch>, FlowError> {
         let mut batches = Vec::with_capacity(made.batches.len());
         for batch in &made.batches {
             let mut columns = Vec::with_capacity(batch.num_columns());
-            for ((name, masker), field) in self.maskers().zip(self.spec.schema.fields()) {
+            for field in self.spec.schema.fields() {
+                let name = field.name();
                 let wrong = |reason: String| FlowError::GoldValue {
                     product: self.product.clone(),
                     column: name.to_owned(),
@@ -264,7 +317,7 @@ impl GoldPlan {
                 let found = batch
                     .column_by_name(name)
                     .ok_or_else(|| wrong("is missing".into()))?;
-                let mut column = if found.data_type() == field.data_type() {
+                let column = if found.data_type() == field.data_type() {
                     Arc::clone(found)
                 } else if widens(found.data_type(), field.data_type()) {
                     arrow_cast::cast(found, field.data_type())
@@ -277,16 +330,6 @@ impl GoldPlan {
                 }
                 if !field.is_nullable() && column.null_count() > 0 {
                     return Err(wrong("has a null where none may be".into()));
-                }
-                if let Some(masker) = masker {
-                    column = masker
-                        .apply(&column)
-                        .map_err(|source| FlowError::Mask {
-                            product: self.product.clone(),
-                            column: name.to_owned(),
-                            source,
-                        })?
-                        .0;
                 }
                 columns.push(column);
             }

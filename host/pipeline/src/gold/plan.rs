@@ -7,6 +7,7 @@ use malla_contract::{Column, Contract, Date, Product};
 use malla_lake::{Layer, TableId, TableSpec};
 use malla_policy::{Inflow, MaskAt, Policy};
 use malla_privacy::{KeyStore, Masker};
+use malla_quality::Checks;
 use malla_query::Inflows;
 
 use crate::error::Refusal;
@@ -26,6 +27,7 @@ pub(crate) struct GoldPlan {
     pub(crate) rule: String,
     pub(crate) policy_digest: String,
     pub(crate) plugin_digest: String,
+    pub(crate) checks: Checks,
     columns: Vec<GoldColumn>,
 }
 
@@ -79,7 +81,12 @@ impl GoldPlan {
             });
         }
         let partition_by = product.table.partition_columns();
+        let checks = Checks::new(&product.table).map_err(|source| Refusal::Quality {
+            product: name.clone(),
+            source,
+        })?;
         Ok(Self {
+            checks,
             rule: granted(policy, contract, &name)?,
             key: partition_by
                 .first()

@@ -58,6 +58,7 @@ fn masker(mask: MaskKind, ty: ColumnType) -> Masker {
         tags: ["pii:email".to_owned()].into(),
         holds: std::collections::BTreeSet::new(),
         description: None,
+        quality: Vec::new(),
     };
     let keys = KeyStore::random().unwrap();
     Masker::for_query(&keys, &QueryKey::random().unwrap(), mask, &column, None).unwrap()

@@ -23,6 +23,7 @@ fn column(ty: ColumnType, required: bool, tags: &[&str]) -> Column {
         tags: tags.iter().map(|&tag| tag.to_owned()).collect::<BTreeSet<_>>(),
         holds: std::collections::BTreeSet::new(),
         description: None,
+        quality: Vec::new(),
     }
 }
 

@@ -21,6 +21,7 @@ fn column(name: &str, ty: ColumnType, required: bool) -> Column {
         tags: BTreeSet::new(),
         holds: std::collections::BTreeSet::new(),
         description: None,
+        quality: Vec::new(),
     }
 }
 
@@ -28,6 +29,7 @@ fn table() -> Table {
     Table {
         name: "todo".to_owned(),
         description: None,
+        quality: Vec::new(),
         columns: vec![
             column("id", ColumnType::Utf8, true),
             column(
