@@ -9,6 +9,7 @@ mod demo;
 mod evil;
 mod fail_closed;
 mod flows_in;
+mod gold;
 mod kafka;
 mod kill;
 mod mess;

@@ -14,8 +14,9 @@ use arrow_array::{Array, RecordBatch};
 use arrow_schema::DataType;
 use futures::{StreamExt, pin_mut};
 use malla_audit::{Kind, Outcome, Record};
-use malla_contract::CheckKind;
+use malla_contract::CheckSeverity;
 use malla_lake::{Advance, Changed, Commit, LakeError, Replaced, Table};
+use malla_quality::Status;
 use malla_query::{Asker, Derivation, Governance, Input, Limits, Query, QueryResult};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
@@ -89,6 +90,10 @@ impl Mesh {
         } else {
             Scope::All
         };
+        let scope = match scope {
+            Scope::Values(..) if plan.is_judged_whole() => Scope::All,
+            scope => scope,
+        };
         let replaces = match &scope {
             Scope::Nothing => return Ok(None),
             Scope::All => Replaced::All,
@@ -104,8 +109,7 @@ impl Mesh {
             to: count.map_or(1, |count| count + 1),
         });
         let made = rows(derivation, scope).await.map_err(failed)?;
-        let whole = matches!(replaces, Replaced::All);
-        let batches = plan.stored(&made, whole)?;
+        let batches = plan.stored(&made)?;
         let written: usize = batches.iter().map(RecordBatch::num_rows).sum();
         self.audit.record(
             Record::new(Kind::Write, &plan.product, Outcome::Allow)
@@ -253,15 +257,15 @@ fn info(plan: &GoldPlan, recipe: String) -> Map<String, Value> {
 }
 
 impl GoldPlan {
-    /// The rows as the contract promises them and policy lets them be stored. `whole`: there are no others.
-    fn stored(&self, made: &QueryResult, whole: bool) -> Result<Vec<RecordBatch>, FlowError> {
+    /// The rows as the contract promises them and policy lets them be stored.
+    fn stored(&self, made: &QueryResult) -> Result<Vec<RecordBatch>, FlowError> {
         let batches = self.promised(made)?;
-        self.judge(&batches, whole)?;
+        self.judge(&batches)?;
         batches.iter().map(|batch| self.mask(batch)).collect()
     }
 
     /// Rows of which one breaks a check are not published: what was there before stays.
-    fn judge(&self, batches: &[RecordBatch], whole: bool) -> Result<(), FlowError> {
+    fn judge(&self, batches: &[RecordBatch]) -> Result<(), FlowError> {
         let failed = |source| FlowError::Check {
             product: self.product.clone(),
             source,
@@ -275,8 +279,9 @@ impl GoldPlan {
         let verdicts = totals.verdicts(chrono::Utc::now().timestamp_micros());
         let failed: Vec<String> = verdicts
             .iter()
-            .filter(|verdict| whole || !matches!(verdict.check.kind, CheckKind::RowCount))
-            .filter(|verdict| verdict.is_against_product())
+            .filter(|verdict| {
+                verdict.status == Status::Failure && verdict.check.severity == CheckSeverity::Error
+            })
             .map(told)
             .collect();
         if failed.is_empty() {
