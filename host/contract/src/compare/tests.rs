@@ -224,3 +224,13 @@ fn versions_that_are_enough() {
         assert_eq!(enough(old, new, severity), expected, "{old} -> {new}, {severity}");
     }
 }
+
+#[test]
+fn another_format_breaks_producers() {
+    let csv = |new: &mut Contract| new.sources[0].format = crate::Format::Csv(crate::Csv::default());
+    assert_snapshot!(changed("2.0.0", csv), @r"
+    Ventas 1.0.0 -> 2.0.0: 1 breaking, 0 additive, 0 notes
+    breaking  source `transacciones`: was written as `json` and is as `csv` (format-changed); breaks producers
+    version 2.0.0 is enough
+    ");
+}

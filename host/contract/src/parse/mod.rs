@@ -1,6 +1,7 @@
 //! Text to contract, with every problem on the way.
 
 mod columns;
+mod formats;
 mod malla;
 mod odcs;
 mod servers;
@@ -107,6 +108,8 @@ fn version(top: &At<'_>, errors: &mut ContractErrors) -> Option<Version> {
     }
 }
 
+#[cfg(test)]
+mod format_tests;
 #[cfg(test)]
 mod odcs_tests;
 #[cfg(test)]
