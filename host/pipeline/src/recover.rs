@@ -171,7 +171,7 @@ async fn complete(
     let begins = ranges.first().is_some_and(|range| range.begins);
     let batches = source.repeat(partition, &bounds, begins)?;
     let mut tick = Tick::default();
-    let mut decoder = Decoder::new(&flow.source.table);
+    let mut decoder = Decoder::new(&flow.source)?;
     for (range, lines) in ranges.iter().zip(batches) {
         if lines.len() != range.lines {
             return Err(FlowError::Source(SourceError::NotRepeatable {

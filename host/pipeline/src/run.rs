@@ -308,7 +308,8 @@ impl Runner {
             SourceConfig::Directory(directory) => {
                 let state = self.mesh.config.state.join("sources");
                 let journals = state.join(domain).join(&source.name);
-                DirectorySource::open(DirectoryConfig::new(directory, journals)).map(Source::Directory)
+                let config = DirectoryConfig::new(directory, journals).with_format(&source.format);
+                DirectorySource::open(config).map(Source::Directory)
             }
             SourceConfig::Kafka(config) => {
                 let group = format!("malla.{domain}.{}", source.name);
@@ -364,7 +365,7 @@ impl Runner {
                 Change::Added { partitions, ticket } => {
                     let positions = recover(&self.mesh, &self.flow, tables, source, &partitions).await?;
                     for reader in tokio::task::block_in_place(|| source.start(ticket, &positions))? {
-                        reading.add(reader);
+                        reading.add(reader)?;
                     }
                     if !partitions.is_empty() {
                         tracing::debug!(flow = self.flow.name, ?partitions, "Reads partitions.");

@@ -14,6 +14,8 @@ mod decode;
 mod directory;
 mod error;
 mod follow;
+mod framing;
+mod header;
 mod journal;
 mod kafka;
 mod lines;

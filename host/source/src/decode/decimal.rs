@@ -11,6 +11,12 @@ pub(crate) enum DecimalError {
     OutOfRange,
 }
 
+impl DecimalError {
+    pub(crate) fn is_no_number(self) -> bool {
+        self == Self::NotANumber
+    }
+}
+
 /// The most digits of a `Decimal128`.
 const MAX_DIGITS: usize = 38;
 

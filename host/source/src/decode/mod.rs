@@ -1,6 +1,7 @@
-//! Lines of JSON to one Arrow batch.
+//! Lines to one Arrow batch.
 
 mod columns;
+mod csv;
 mod decimal;
 mod flat;
 mod object;
@@ -14,31 +15,36 @@ use std::sync::Arc;
 
 use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::SchemaRef;
-use malla_contract::Table;
+use malla_contract::{Format, Source};
 
 use self::columns::ColumnBuilder;
+use self::csv::CsvReader;
 use self::flat::read_flat;
 use self::object::{Flaw, Shape, read_object};
 use self::value::Cell;
 use crate::{Lines, SourceError};
 
-/// Decodes lines by the shape of one contract table. Reused from batch to batch.
-///
-/// - Keys that are no column are ignored. A key that is absent is null, and null in a required column is a failure.
-/// - Text columns keep an object or an array as its JSON text; a number or a boolean there is a failure.
-/// - Whole numbers may be written `1.0` or `1e3`. Decimals may be text (`"12.50"`), are exact, and are never rounded.
-/// - Times need an offset and become UTC; digits after the microsecond are cut off.
+/// Decodes lines by the shape and the format of one source. Reused from batch to batch. See docs/formats.md for what each format
+/// takes for which type.
 #[derive(Debug)]
 pub struct Decoder {
     table: String,
     schema: SchemaRef,
     shape: Shape,
+    reader: RowReader,
+}
+
+/// What reads one line, by format.
+#[derive(Debug)]
+enum RowReader {
+    Json,
+    Csv(Box<CsvReader>),
 }
 
 /// What became of the lines of one batch: each is a row or a failure.
 #[derive(Debug)]
 pub struct Decoded {
-    /// The rows, in the order of their lines; its schema is [`Table::schema`].
+    /// The rows, in the order of their lines; its schema is that of the source's table.
     pub batch: RecordBatch,
     /// For every row, the index of its line.
     pub rows: Vec<u32>,
@@ -65,14 +71,28 @@ impl Decoder {
     /// Names of the rules that a line can break.
     pub const RULES: &'static [&'static str] = &rule::ALL;
 
-    /// A decoder for the rows of `table`.
-    #[must_use]
-    pub fn new(table: &Table) -> Self {
-        Self {
-            table: table.name.clone(),
-            schema: Arc::new(table.schema()),
-            shape: Shape::new(table),
-        }
+    /// A decoder for the rows of a source.
+    ///
+    /// # Errors
+    /// What the contract says of its format cannot be.
+    pub fn new(source: &Source) -> Result<Self, SourceError> {
+        let shape = Shape::new(&source.table);
+        let reader = match &source.format {
+            Format::Json => RowReader::Json,
+            Format::Csv(csv) => RowReader::Csv(Box::new(CsvReader::new(csv, &shape))),
+            Format::Avro(_) | Format::Protobuf(_) => {
+                return Err(SourceError::Format {
+                    source_name: source.name.clone(),
+                    reason: format!("format `{}` cannot be read", source.format),
+                });
+            }
+        };
+        Ok(Self {
+            table: source.table.name.clone(),
+            schema: Arc::new(source.table.schema()),
+            shape,
+            reader,
+        })
     }
 
     /// The schema of every batch that it gives.
@@ -96,6 +116,10 @@ impl Decoder {
         let mut rows = Vec::with_capacity(lines.len());
         let mut failed = Vec::new();
         let mut problems = lines.problems().iter().peekable();
+        let mut headers = lines.headers().peekable();
+        if headers.peek().is_none() {
+            self.reader.set_header(&self.shape, None);
+        }
 
         for (line, bytes) in (0_u32..).zip(lines.iter()) {
             if let Some(problem) = problems.next_if(|problem| problem.line == line) {
@@ -108,7 +132,10 @@ impl Decoder {
                 });
                 continue;
             }
-            match self.read_line(bytes, &mut cells) {
+            while let Some((_, header)) = headers.next_if(|(from, _)| *from <= line) {
+                self.reader.set_header(&self.shape, Some(header));
+            }
+            match self.reader.read(&self.shape, bytes, &mut cells) {
                 Ok(()) => {
                     for (builder, cell) in builders.iter_mut().zip(&mut cells) {
                         builder.append(std::mem::take(cell));
@@ -128,23 +155,6 @@ impl Decoder {
             },
         )?;
         Ok(Decoded { batch, rows, failed })
-    }
-
-    fn read_line<'a>(&self, bytes: &'a [u8], cells: &mut [Cell<'a>]) -> Result<(), Flaw> {
-        let line = str::from_utf8(bytes).map_err(|error| {
-            Flaw::of_line(
-                rule::INVALID_UTF8,
-                Some(error.valid_up_to() + 1),
-                "bytes that are not UTF-8",
-            )
-        })?;
-        if line.trim_ascii_start().is_empty() {
-            return Err(Flaw::of_line(rule::EMPTY_LINE, None, "nothing on the line"));
-        }
-        if read_flat(&self.shape, line, cells) {
-            return Ok(());
-        }
-        read_object(&self.shape, line, cells)
     }
 
     fn failure(&self, line: u32, flaw: Flaw) -> DecodeFailure {
@@ -169,4 +179,37 @@ impl Decoder {
             message,
         }
     }
+}
+
+impl RowReader {
+    fn set_header(&mut self, shape: &Shape, header: Option<&[u8]>) {
+        if let Self::Csv(csv) = self {
+            csv.set_header(shape, header);
+        }
+    }
+
+    /// Fills `cells`, which has one cell for every column of the shape.
+    fn read<'a>(&mut self, shape: &Shape, line: &'a [u8], cells: &mut [Cell<'a>]) -> Result<(), Flaw> {
+        match self {
+            Self::Json => read_json(shape, line, cells),
+            Self::Csv(csv) => csv.read(shape, line, cells),
+        }
+    }
+}
+
+fn read_json<'a>(shape: &Shape, bytes: &'a [u8], cells: &mut [Cell<'a>]) -> Result<(), Flaw> {
+    let line = str::from_utf8(bytes).map_err(|error| {
+        Flaw::of_line(
+            rule::INVALID_UTF8,
+            Some(error.valid_up_to() + 1),
+            "bytes that are not UTF-8",
+        )
+    })?;
+    if line.trim_ascii_start().is_empty() {
+        return Err(Flaw::of_line(rule::EMPTY_LINE, None, "nothing on the line"));
+    }
+    if read_flat(shape, line, cells) {
+        return Ok(());
+    }
+    read_object(shape, line, cells)
 }

@@ -22,19 +22,27 @@ pub(crate) fn parse_date(text: &str) -> Option<i32> {
 /// the fraction are cut off. A leap second (`:60`) is refused.
 pub(crate) fn parse_timestamp(text: &str) -> Option<i64> {
     let date = parse_date(text.get(..10)?)?;
-    let [b'T' | b't' | b' ', h1, h2, b':', m1, m2, b':', s1, s2, rest @ ..] = text.as_bytes().get(10..)?
-    else {
+    parse_clock(date, text.as_bytes().get(10..)?, None)
+}
+
+/// Microseconds since 1970-01-01T00:00:00Z of a day and what stands after it: a separator, the time of the day and its offset. A
+/// time without an offset is `offset` seconds east of UTC, if that is given.
+pub(crate) fn parse_clock(date: i32, text: &[u8], offset: Option<i32>) -> Option<i64> {
+    let [b'T' | b't' | b' ', h1, h2, b':', m1, m2, b':', s1, s2, rest @ ..] = text else {
         return None;
     };
     let hour = number(&[*h1, *h2]).filter(|hour| *hour < 24)?;
     let minute = number(&[*m1, *m2]).filter(|minute| *minute < 60)?;
     let second = number(&[*s1, *s2]).filter(|second| *second < 60)?;
-    let (micros, offset) = match rest {
+    let (micros, rest) = match rest {
         [b'.', rest @ ..] => parse_fraction(rest)?,
         rest => (0, rest),
     };
-    let seconds =
-        i64::from(date) * 86_400 + i64::from(hour * 3600 + minute * 60 + second) - parse_offset(offset)?;
+    let offset = match (rest, offset) {
+        ([], Some(offset)) => i64::from(offset),
+        _ => parse_offset(rest)?,
+    };
+    let seconds = i64::from(date) * 86_400 + i64::from(hour * 3600 + minute * 60 + second) - offset;
     Some(seconds * MICROS_PER_SECOND + micros)
 }
 
@@ -74,7 +82,8 @@ fn number(digits: &[u8]) -> Option<u32> {
     })
 }
 
-fn days(year: u32, month: u32, day: u32) -> Option<i32> {
+/// Days since 1970-01-01.
+pub(crate) fn days(year: u32, month: u32, day: u32) -> Option<i32> {
     let date = NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day)?;
     Some(date.to_epoch_days())
 }
