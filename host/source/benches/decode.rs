@@ -70,7 +70,12 @@ fn as_csv(lines: &Lines) -> (Source, Lines) {
         ..Csv::default()
     });
     let source = sales(format);
-    let names: Vec<&str> = source.table.columns.iter().map(|column| column.name.as_str()).collect();
+    let names: Vec<&str> = source
+        .table
+        .columns
+        .iter()
+        .map(|column| column.name.as_str())
+        .collect();
     let mut text = names.join(";") + "\n";
     for line in lines.iter() {
         let event: serde_json::Value = serde_json::from_slice(line).unwrap_or_default();

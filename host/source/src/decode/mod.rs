@@ -1,14 +1,17 @@
 //! Lines to one Arrow batch.
 
+mod avro;
 mod columns;
 mod csv;
 mod decimal;
 mod flat;
 mod object;
+mod protobuf;
 pub(crate) mod rule;
 #[cfg(test)]
 mod tests;
 mod time;
+mod typed;
 mod value;
 
 use std::sync::Arc;
@@ -17,12 +20,14 @@ use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::SchemaRef;
 use malla_contract::{Format, Source};
 
+use self::avro::AvroReader;
 use self::columns::ColumnBuilder;
 use self::csv::CsvReader;
 use self::flat::read_flat;
 use self::object::{Flaw, Shape, read_object};
+use self::protobuf::ProtobufReader;
 use self::value::Cell;
-use crate::{Lines, SourceError};
+use crate::{Lines, SchemaLookup, SourceError};
 
 /// Decodes lines by the shape and the format of one source. Reused from batch to batch. See docs/formats.md for what each format
 /// takes for which type.
@@ -39,6 +44,27 @@ pub struct Decoder {
 enum RowReader {
     Json,
     Csv(Box<CsvReader>),
+    Avro(Box<AvroReader>),
+    Protobuf(Box<ProtobufReader>),
+}
+
+/// Why a line is no row, or why nothing can be said of it now.
+#[derive(Debug)]
+enum Fault {
+    Flaw(Flaw),
+    Source(Box<SourceError>),
+}
+
+impl From<Flaw> for Fault {
+    fn from(flaw: Flaw) -> Self {
+        Self::Flaw(flaw)
+    }
+}
+
+impl From<SourceError> for Fault {
+    fn from(error: SourceError) -> Self {
+        Self::Source(Box::new(error))
+    }
 }
 
 /// What became of the lines of one batch: each is a row or a failure.
@@ -76,15 +102,33 @@ impl Decoder {
     /// # Errors
     /// What the contract says of its format cannot be.
     pub fn new(source: &Source) -> Result<Self, SourceError> {
+        Self::build(source, None)
+    }
+
+    /// A decoder for the rows of a source whose messages name their schemas.
+    ///
+    /// # Errors
+    /// What the contract says of its format cannot be.
+    pub fn with_schemas(source: &Source, schemas: Arc<dyn SchemaLookup>) -> Result<Self, SourceError> {
+        Self::build(source, Some(schemas))
+    }
+
+    fn build(source: &Source, schemas: Option<Arc<dyn SchemaLookup>>) -> Result<Self, SourceError> {
+        let wrong = |reason| SourceError::Format {
+            source_name: source.name.clone(),
+            reason,
+        };
         let shape = Shape::new(&source.table);
         let reader = match &source.format {
             Format::Json => RowReader::Json,
             Format::Csv(csv) => RowReader::Csv(Box::new(CsvReader::new(csv, &shape))),
-            Format::Avro(_) | Format::Protobuf(_) => {
-                return Err(SourceError::Format {
-                    source_name: source.name.clone(),
-                    reason: format!("format `{}` cannot be read", source.format),
-                });
+            Format::Avro(avro) => {
+                let reader = AvroReader::new(avro, &shape, schemas).map_err(wrong)?;
+                RowReader::Avro(Box::new(reader))
+            }
+            Format::Protobuf(protobuf) => {
+                let reader = ProtobufReader::new(protobuf, &shape).map_err(wrong)?;
+                RowReader::Protobuf(Box::new(reader))
             }
         };
         Ok(Self {
@@ -104,7 +148,7 @@ impl Decoder {
     /// Decodes every line to a row or a failure.
     ///
     /// # Errors
-    /// Never for what is in the lines.
+    /// A schema that messages name cannot be had now; never for what is in the lines.
     pub fn decode(&mut self, lines: &Lines) -> Result<Decoded, SourceError> {
         let mut builders: Vec<ColumnBuilder> = self
             .shape
@@ -119,6 +163,9 @@ impl Decoder {
         let mut headers = lines.headers().peekable();
         if headers.peek().is_none() {
             self.reader.set_header(&self.shape, None);
+        }
+        if let RowReader::Avro(avro) = &mut self.reader {
+            avro.begin_batch();
         }
 
         for (line, bytes) in (0_u32..).zip(lines.iter()) {
@@ -142,7 +189,8 @@ impl Decoder {
                     }
                     rows.push(line);
                 }
-                Err(flaw) => failed.push(self.failure(line, flaw)),
+                Err(Fault::Flaw(flaw)) => failed.push(self.failure(line, flaw)),
+                Err(Fault::Source(error)) => return Err(*error),
             }
         }
 
@@ -189,10 +237,12 @@ impl RowReader {
     }
 
     /// Fills `cells`, which has one cell for every column of the shape.
-    fn read<'a>(&mut self, shape: &Shape, line: &'a [u8], cells: &mut [Cell<'a>]) -> Result<(), Flaw> {
+    fn read<'a>(&mut self, shape: &Shape, line: &'a [u8], cells: &mut [Cell<'a>]) -> Result<(), Fault> {
         match self {
-            Self::Json => read_json(shape, line, cells),
-            Self::Csv(csv) => csv.read(shape, line, cells),
+            Self::Json => Ok(read_json(shape, line, cells)?),
+            Self::Csv(csv) => Ok(csv.read(shape, line, cells)?),
+            Self::Avro(avro) => avro.read(shape, line, cells),
+            Self::Protobuf(protobuf) => Ok(protobuf.read(shape, line, cells)?),
         }
     }
 }

@@ -19,6 +19,12 @@ pub(crate) const INVALID_HEADER: &str = "invalid_header";
 pub(crate) const WRONG_FIELD_COUNT: &str = "wrong_field_count";
 pub(crate) const UNCLOSED_QUOTE: &str = "unclosed_quote";
 pub(crate) const INVALID_QUOTE: &str = "invalid_quote";
+/// Bytes that are no record by the schema.
+pub(crate) const INVALID_AVRO: &str = "invalid_avro";
+/// The registry has no such schema, or none that can be used.
+pub(crate) const UNKNOWN_SCHEMA: &str = "unknown_schema";
+/// Bytes that are no message of the type.
+pub(crate) const INVALID_PROTOBUF: &str = "invalid_protobuf";
 /// Given by the reader.
 pub(crate) const LINE_TOO_LONG: &str = "line_too_long";
 
@@ -26,7 +32,7 @@ pub(crate) const LINE_TOO_LONG: &str = "line_too_long";
 pub(crate) const TOMBSTONE: &str = "tombstone";
 
 /// Every rule of this crate.
-pub(crate) const ALL: [&str; 19] = [
+pub(crate) const ALL: [&str; 22] = [
     EMPTY_LINE,
     INVALID_UTF8,
     INVALID_JSON,
@@ -44,6 +50,9 @@ pub(crate) const ALL: [&str; 19] = [
     WRONG_FIELD_COUNT,
     UNCLOSED_QUOTE,
     INVALID_QUOTE,
+    INVALID_AVRO,
+    UNKNOWN_SCHEMA,
+    INVALID_PROTOBUF,
     LINE_TOO_LONG,
     TOMBSTONE,
 ];
