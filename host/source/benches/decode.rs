@@ -8,8 +8,11 @@ use std::collections::BTreeSet;
 use std::hint::black_box;
 use std::time::Duration;
 
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Decimal128Type, Int32Type, TimestampMicrosecondType};
+use arrow_array::{Array, RecordBatch};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use malla_contract::{Classification, Column, ColumnType, Csv, Format, Source, Table};
+use malla_contract::{Avro, Classification, Column, ColumnType, Csv, Format, Source, Table};
 use malla_simulate::Simulator;
 use malla_source::{BatchLimit, Decoder, DirectoryConfig, DirectorySource, Lines, Mode};
 
@@ -91,6 +94,72 @@ fn as_csv(lines: &Lines) -> (Source, Lines) {
     (source, lines)
 }
 
+const AVRO: &str = r#"{"type": "record", "name": "transaccion", "fields": [
+    {"name": "transaccion_id", "type": "string"},
+    {"name": "cliente_id", "type": ["null", "string"]},
+    {"name": "producto_id", "type": ["null", "string"]},
+    {"name": "monto", "type": {"type": "bytes", "logicalType": "decimal", "precision": 18, "scale": 2}},
+    {"name": "moneda", "type": ["null", "string"]},
+    {"name": "cantidad", "type": ["null", "int"]},
+    {"name": "region", "type": ["null", "string"]},
+    {"name": "canal", "type": ["null", "string"]},
+    {"name": "email", "type": ["null", "string"]},
+    {"name": "tarjeta", "type": ["null", "string"]},
+    {"name": "timestamp", "type": {"type": "long", "logicalType": "timestamp-micros"}}
+]}"#;
+
+/// The same events as Avro messages, made by another writer.
+fn as_avro(batch: &RecordBatch) -> (Source, Lines) {
+    use apache_avro::types::Value;
+    let schema = apache_avro::Schema::parse_str(AVRO).expect("a schema");
+    let union = |value: Option<Value>| match value {
+        None => Value::Union(0, Box::new(Value::Null)),
+        Some(value) => Value::Union(1, Box::new(value)),
+    };
+    let message = |row: usize| {
+        let text = |name: &str| {
+            let column = batch.column_by_name(name).expect("a column").as_string::<i32>();
+            column
+                .is_valid(row)
+                .then(|| Value::String(column.value(row).to_owned()))
+        };
+        let amount = batch["monto"].as_primitive::<Decimal128Type>().value(row);
+        let count = batch["cantidad"].as_primitive::<Int32Type>();
+        let time = batch["timestamp"]
+            .as_primitive::<TimestampMicrosecondType>()
+            .value(row);
+        let fields = [
+            ("transaccion_id", text("transaccion_id").expect("required")),
+            ("cliente_id", union(text("cliente_id"))),
+            ("producto_id", union(text("producto_id"))),
+            (
+                "monto",
+                Value::Decimal(i64::try_from(amount).expect("small").to_be_bytes().into()),
+            ),
+            ("moneda", union(text("moneda"))),
+            (
+                "cantidad",
+                union(count.is_valid(row).then(|| Value::Int(count.value(row)))),
+            ),
+            ("region", union(text("region"))),
+            ("canal", union(text("canal"))),
+            ("email", union(text("email"))),
+            ("tarjeta", union(text("tarjeta"))),
+            ("timestamp", Value::TimestampMicros(time)),
+        ];
+        let fields = fields.map(|(name, value)| (name.to_owned(), value)).to_vec();
+        apache_avro::to_avro_datum(&schema, Value::Record(fields)).expect("a message")
+    };
+    let messages: Vec<Vec<u8>> = (0..batch.num_rows()).map(message).collect();
+    let format = Format::Avro(Avro {
+        schema: Some(AVRO.to_owned()),
+    });
+    (
+        sales(format),
+        Lines::of_messages("0", messages.iter().map(Vec::as_slice)),
+    )
+}
+
 fn benches(criterion: &mut Criterion) {
     let folder = tempfile::tempdir().expect("a folder for the events");
     let (root, state) = (folder.path().join("events"), folder.path().join("state"));
@@ -120,6 +189,45 @@ fn benches(criterion: &mut Criterion) {
     let mut decoder = Decoder::new(&csv.0).expect("a decoder");
     group.bench_function("decode_csv", |bencher| {
         bencher.iter(|| decoder.decode(black_box(&csv.1)).expect("a batch"));
+    });
+    let rows = Decoder::new(&csv.0)
+        .expect("a decoder")
+        .decode(&csv.1)
+        .expect("a batch")
+        .batch;
+    assert!(rows.num_rows() > ROWS * 9 / 10, "{} rows", rows.num_rows());
+    let avro = as_avro(&rows);
+    let mut decoder = Decoder::new(&avro.0).expect("a decoder");
+    let decoded = decoder.decode(&avro.1).expect("a batch");
+    assert_eq!(decoded.batch, rows);
+    group.throughput(Throughput::Elements(rows.num_rows() as u64));
+    group.bench_function("decode_avro", |bencher| {
+        bencher.iter(|| decoder.decode(black_box(&avro.1)).expect("a batch"));
+    });
+    group.throughput(Throughput::Elements(ROWS as u64));
+    // The same lines as a file.
+    let (csv_root, csv_state) = (folder.path().join("csv"), folder.path().join("csv-state"));
+    std::fs::create_dir_all(csv_root.join("p0")).expect("a folder");
+    let header = csv
+        .1
+        .headers()
+        .next()
+        .map(|(_, header)| header.to_vec())
+        .unwrap_or_default();
+    let mut text = header;
+    for line in csv.1.iter() {
+        text.push(b'\n');
+        text.extend_from_slice(line);
+    }
+    std::fs::write(csv_root.join("p0/a.csv"), text).expect("a file");
+    let mut config = DirectoryConfig::new(&csv_root, &csv_state).with_format(&csv.0.format);
+    config.settle = Duration::ZERO;
+    let csv_source = DirectorySource::open(config).expect("a source");
+    group.bench_function("read_csv", |bencher| {
+        bencher.iter(|| {
+            let mut reader = csv_source.reader("p0", 0).expect("a reader");
+            reader.next(limit, Mode::Drain).expect("a batch").expect("lines")
+        });
     });
     group.bench_function("read", |bencher| bencher.iter(read));
     let scratch = folder.path().join("more");

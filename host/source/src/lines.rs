@@ -81,6 +81,16 @@ impl Lines {
         lines
     }
 
+    /// Lines of messages, as a topic would give them: for tests and tools. The offset of a line is its number, from 1.
+    #[must_use]
+    pub fn of_messages<'a>(partition: &str, messages: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let mut lines = Self::beginning(partition, 0);
+        for (offset, message) in (1..).zip(messages) {
+            lines.push(message, offset);
+        }
+        lines
+    }
+
     fn push_text(&mut self, text: &[u8], framing: Framing, mut is_header: bool) {
         let mut rest = text;
         if framing != Framing::Lines || is_header {

@@ -157,8 +157,68 @@ fn formats_without_boundaries_are_refused_by_name() {
     assert!(error.to_string().contains("`avro`"), "{error}");
 }
 
+/// The rows as text, and the failures' rules, of all batches.
+fn decoded(bed: &Bed, limit: BatchLimit) -> (Vec<String>, Vec<&'static str>) {
+    let column = |name: &str, ty| malla_contract::Column {
+        name: name.to_owned(),
+        ty,
+        required: name == "id",
+        unique: false,
+        primary_key: false,
+        partition: None,
+        classification: malla_contract::Classification::Internal,
+        tags: Default::default(),
+        holds: Default::default(),
+        description: None,
+    };
+    let source = malla_contract::Source {
+        name: "t".to_owned(),
+        table: malla_contract::Table {
+            name: "t".to_owned(),
+            description: None,
+            columns: vec![
+                column("id", malla_contract::ColumnType::Utf8),
+                column("n", malla_contract::ColumnType::Int32),
+            ],
+        },
+        event_time: None,
+        format: bed.format.clone(),
+    };
+    let mut decoder = crate::Decoder::new(&source).unwrap();
+    let (mut rows, mut rules) = (Vec::new(), Vec::new());
+    let mut reader = bed.reader(0);
+    while let Some(lines) = reader.next(limit, Mode::Drain).unwrap() {
+        let decoded = decoder.decode(&lines).unwrap();
+        rows.extend((0..decoded.batch.num_rows()).map(|row| {
+            let columns = decoded.batch.columns().iter();
+            let values: Vec<String> = columns
+                .map(|column| format!("{:?}", column.slice(row, 1)))
+                .collect();
+            values.join(" ")
+        }));
+        rules.extend(decoded.failed.iter().map(|failure| failure.rule));
+    }
+    (rows, rules)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn batches_do_not_matter(
+        files in proptest::collection::vec(
+            ("(id;n|n;id|n|id|x;id;n)\n", "([ab1]?;[12x]?\n|\"a\n;\"\"\";[12]?\n|\n){0,6}"),
+            1..4,
+        ),
+        rows in 1..5_usize,
+    ) {
+        let bed = bed();
+        for (index, (header, text)) in files.iter().enumerate() {
+            bed.write(&format!("{index}.csv"), format!("{header}{text}"));
+        }
+        let whole = decoded(&bed, BatchLimit::default());
+        prop_assert_eq!(decoded(&bed, BatchLimit { rows, bytes: 1 << 20 }), whole);
+    }
 
     #[test]
     fn a_file_cut_anywhere_and_read_in_any_batches_gives_the_same_lines(

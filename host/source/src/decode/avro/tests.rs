@@ -44,11 +44,7 @@ fn source(schema: Option<&str>) -> Source {
 }
 
 fn lines(messages: &[Vec<u8>]) -> Lines {
-    let mut lines = Lines::new("0", 0);
-    for (offset, message) in (1..).zip(messages) {
-        lines.push(message, offset);
-    }
-    lines
+    Lines::of_messages("0", messages.iter().map(Vec::as_slice))
 }
 
 fn decode(messages: &[Vec<u8>]) -> Decoded {

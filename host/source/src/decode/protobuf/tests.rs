@@ -124,10 +124,7 @@ fn source(message: &str) -> Source {
 }
 
 fn decode(message: &str, messages: &[Vec<u8>]) -> Decoded {
-    let mut lines = Lines::new("0", 0);
-    for (offset, message) in (1..).zip(messages) {
-        lines.push(message, offset);
-    }
+    let lines = Lines::of_messages("0", messages.iter().map(Vec::as_slice));
     Decoder::new(&source(message)).unwrap().decode(&lines).unwrap()
 }
 
