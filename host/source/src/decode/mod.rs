@@ -29,6 +29,9 @@ use self::protobuf::ProtobufReader;
 use self::value::Cell;
 use crate::{Lines, SchemaLookup, SourceError};
 
+/// The most text of one batch: Arrow counts it in 32 bits.
+const MAX_TEXT: usize = (1 << 31) - 1;
+
 /// Decodes lines by the shape and the format of one source. Reused from batch to batch. See docs/formats.md for what each format
 /// takes for which type.
 #[derive(Debug)]
@@ -168,6 +171,7 @@ impl Decoder {
             avro.begin_batch();
         }
 
+        let mut text = 0_usize;
         for (line, bytes) in (0_u32..).zip(lines.iter()) {
             if let Some(problem) = problems.next_if(|problem| problem.line == line) {
                 failed.push(DecodeFailure {
@@ -184,6 +188,17 @@ impl Decoder {
             }
             match self.reader.read(&self.shape, bytes, &mut cells) {
                 Ok(()) => {
+                    // The reader bounds the bytes of a batch; but only of JSON is the text never longer than those.
+                    if !matches!(self.reader, RowReader::Json) {
+                        let more: usize = cells.iter().map(Cell::text_len).sum();
+                        if text.saturating_add(more) > MAX_TEXT {
+                            let message = "more text than a batch can hold: let batches be smaller";
+                            failed
+                                .push(self.failure(line, Flaw::of_line(rule::LINE_TOO_LONG, None, message)));
+                            continue;
+                        }
+                        text += more;
+                    }
                     for (builder, cell) in builders.iter_mut().zip(&mut cells) {
                         builder.append(std::mem::take(cell));
                     }

@@ -29,6 +29,16 @@ pub(crate) enum Cell<'a> {
     Micros(i64),
 }
 
+impl Cell<'_> {
+    /// Bytes of text that it adds to its column.
+    pub(crate) fn text_len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            _ => 0,
+        }
+    }
+}
+
 /// Why a value does not fit its column. The message carries nothing of the value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Misfit {

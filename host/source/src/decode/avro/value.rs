@@ -8,9 +8,13 @@ use malla_contract::ColumnType;
 use super::input::{Input, MAX_DEPTH, too_deep};
 use super::schema::{Schema, Type, Unit};
 use crate::decode::object::Flaw;
+use crate::decode::rule;
 use crate::decode::time::{date_text, timestamp_text};
 use crate::decode::typed::{Value, fit};
 use crate::decode::value::{Cell, Misfit};
+
+/// A byte of a message can stand for a long word.
+const MAX_TEXT: usize = 64 << 20;
 
 /// Reads a value for a column. The outer error is of the message, the inner one of the value.
 pub(crate) fn read<'a>(
@@ -108,6 +112,10 @@ fn write_json(
 ) -> Result<(), Flaw> {
     if depth > MAX_DEPTH {
         return Err(too_deep(input.at()));
+    }
+    if out.len() > MAX_TEXT {
+        let message = "more than 64 MiB of nested text";
+        return Err(Flaw::of_line(rule::OUT_OF_RANGE, Some(input.at() + 1), message));
     }
     match ty {
         Type::Union(branches) => {
