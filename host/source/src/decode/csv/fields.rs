@@ -1,6 +1,6 @@
 //! One record of CSV to its fields.
 
-use memchr::memchr;
+use memchr::{Memchr, memchr};
 
 use crate::decode::object::Flaw;
 use crate::decode::rule;
@@ -10,6 +10,8 @@ use crate::decode::rule;
 pub(crate) struct Field<'a> {
     /// Without the quotes around it.
     pub(crate) bytes: &'a [u8],
+    /// The same, where the record is known to be UTF-8.
+    pub(crate) text: Option<&'a str>,
     pub(crate) is_quoted: bool,
     /// Quotes within it are doubled.
     pub(crate) has_quotes: bool,
@@ -21,6 +23,9 @@ pub(crate) struct Field<'a> {
 #[derive(Debug)]
 pub(crate) struct Fields<'a> {
     record: &'a [u8],
+    text: Option<&'a str>,
+    /// Of a record without quotes, all that stands between fields.
+    delimiters: Option<Memchr<'a>>,
     delimiter: u8,
     quote: Option<u8>,
     /// Where the next field starts; `None`: the last one was given.
@@ -28,12 +33,26 @@ pub(crate) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    pub(crate) fn new(record: &'a [u8], delimiter: u8, quote: Option<u8>) -> Self {
+    /// `text`: the record, where it is UTF-8.
+    pub(crate) fn new(record: &'a [u8], text: Option<&'a str>, delimiter: u8, quote: Option<u8>) -> Self {
+        let is_plain = quote.is_none_or(|quote| memchr(quote, record).is_none());
         Self {
             record,
+            text,
+            delimiters: is_plain.then(|| Memchr::new(delimiter, record)),
             delimiter,
             quote,
             next: Some(0),
+        }
+    }
+
+    fn field(&self, at: usize, start: usize, end: usize) -> Field<'a> {
+        Field {
+            bytes: self.record.get(start..end).unwrap_or_default(),
+            text: self.text.and_then(|text| text.get(start..end)),
+            is_quoted: false,
+            has_quotes: false,
+            at,
         }
     }
 
@@ -69,10 +88,9 @@ impl<'a> Fields<'a> {
                 }
             }
             return Ok(Field {
-                bytes: self.record.get(start..end).unwrap_or_default(),
                 is_quoted: true,
                 has_quotes,
-                at,
+                ..self.field(at, start, end)
             });
         }
     }
@@ -83,6 +101,11 @@ impl<'a> Iterator for Fields<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let at = self.next?;
+        if let Some(delimiters) = &mut self.delimiters {
+            let end = delimiters.next();
+            self.next = end.map(|end| end + 1);
+            return Some(Ok(self.field(at, at, end.unwrap_or(self.record.len()))));
+        }
         let rest = self.record.get(at..).unwrap_or_default();
         if let (Some(quote), Some(first)) = (self.quote, rest.first())
             && quote == *first
@@ -91,12 +114,11 @@ impl<'a> Iterator for Fields<'a> {
         }
         let end = memchr(self.delimiter, rest);
         self.next = end.map(|end| at + end + 1);
-        Some(Ok(Field {
-            bytes: end.and_then(|end| rest.get(..end)).unwrap_or(rest),
-            is_quoted: false,
-            has_quotes: false,
+        Some(Ok(self.field(
             at,
-        }))
+            at,
+            end.map_or(self.record.len(), |end| at + end),
+        )))
     }
 }
 
@@ -105,7 +127,7 @@ mod tests {
     use super::*;
 
     fn fields(record: &str) -> Result<Vec<String>, (&'static str, Option<usize>)> {
-        Fields::new(record.as_bytes(), b';', Some(b'"'))
+        Fields::new(record.as_bytes(), Some(record), b';', Some(b'"'))
             .map(|field| {
                 field
                     .map(|field| String::from_utf8_lossy(field.bytes).into_owned())

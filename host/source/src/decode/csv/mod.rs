@@ -5,7 +5,7 @@ mod fields;
 mod tests;
 mod value;
 
-use malla_contract::Csv;
+use malla_contract::{Csv, Encoding};
 
 use self::fields::Fields;
 use self::value::{convert, text};
@@ -62,7 +62,13 @@ impl CsvReader {
         let columns = self.columns.as_ref().map_err(Flaw::clone)?;
         cells.fill(Cell::Absent);
         let mut flaw = None;
-        let mut fields = Fields::new(record, delimiter, self.options.quote);
+        let utf8 = match self.options.encoding {
+            Encoding::Utf8 => str::from_utf8(record).ok(),
+            Encoding::Latin1 | Encoding::Windows1252 => {
+                str::from_utf8(record).ok().filter(|text| text.is_ascii())
+            }
+        };
+        let mut fields = Fields::new(record, utf8, delimiter, self.options.quote);
         let mut count = 0;
         // Reads on after a value that does not fit: a record that is cut wrongly should be called that.
         for field in &mut fields {
@@ -101,7 +107,7 @@ impl CsvReader {
             message: message.into(),
         };
         let mut columns: Vec<Option<usize>> = Vec::new();
-        for field in Fields::new(header, self.options.delimiter, self.options.quote) {
+        for field in Fields::new(header, None, self.options.delimiter, self.options.quote) {
             let name = field
                 .ok()
                 .and_then(|field| text(field, &self.options).ok())

@@ -80,8 +80,11 @@ pub(crate) fn convert<'a>(
 
 /// The text of a field, whatever its column.
 pub(crate) fn text<'a>(field: Field<'a>, csv: &Csv) -> Result<Cow<'a, str>, Misfit> {
-    let text = decoded(field.bytes, csv.encoding)
-        .ok_or_else(|| Misfit::new(rule::INVALID_UTF8, "bytes that are not UTF-8"))?;
+    let text = match field.text {
+        Some(text) => Cow::Borrowed(text),
+        None => decoded(field.bytes, csv.encoding)
+            .ok_or_else(|| Misfit::new(rule::INVALID_UTF8, "bytes that are not UTF-8"))?,
+    };
     match csv.quote {
         Some(quote) if field.has_quotes => {
             let one = char::from(quote).to_string();
@@ -167,34 +170,45 @@ fn number<'b>(bytes: &'b [u8], csv: &Csv, scratch: &'b mut String) -> Option<&'b
             .then(|| str::from_utf8(bytes).ok())
             .flatten();
     }
+    let number = str::from_utf8(unsigned).ok()?;
+    let (whole, fraction) = match number.split_once(char::from(csv.decimal)) {
+        Some((whole, fraction)) => (whole, Some(fraction)),
+        None => (number, None),
+    };
+    let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     scratch.clear();
     if unsigned.len() < bytes.len() {
         scratch.push('-');
     }
-    let mut parts = unsigned.splitn(2, |byte| *byte == csv.decimal);
-    let (whole, fraction) = (parts.next()?, parts.next());
-    let mut groups = whole.split(|byte| Some(*byte) == csv.thousands);
-    let first = groups.next()?;
-    let mut push = |digits: &[u8]| {
-        let fits = digits.iter().all(|byte| plain(byte) && *byte != b'.');
-        scratch.extend(digits.iter().map(|byte| char::from(*byte)));
-        fits.then_some(())
-    };
-    push(first)?;
-    // A point at another place than between groups of three would be somebody else's decimal point.
-    let mut is_grouped = false;
-    for group in groups {
-        is_grouped = true;
-        (group.len() == 3 && group.iter().all(u8::is_ascii_digit)).then_some(())?;
-        push(group)?;
-    }
-    if is_grouped && !((1..=3).contains(&first.len()) && first.iter().all(u8::is_ascii_digit)) {
-        return None;
+    match csv
+        .thousands
+        .map(char::from)
+        .filter(|separator| whole.contains(*separator))
+    {
+        None => {
+            whole
+                .bytes()
+                .all(|byte| byte != b'.' && plain(&byte))
+                .then_some(())?;
+            scratch.push_str(whole);
+        }
+        // A point at another place than between groups of three would be somebody else's decimal point.
+        Some(separator) => {
+            for (index, group) in whole.split(separator).enumerate() {
+                let fits = if index == 0 {
+                    (1..=3).contains(&group.len())
+                } else {
+                    group.len() == 3
+                };
+                (fits && is_digits(group)).then_some(())?;
+                scratch.push_str(group);
+            }
+        }
     }
     if let Some(fraction) = fraction {
-        push(b"").and(fraction.iter().all(plain).then_some(()))?;
+        fraction.bytes().all(|byte| plain(&byte)).then_some(())?;
         scratch.push('.');
-        scratch.extend(fraction.iter().map(|byte| char::from(*byte)));
+        scratch.push_str(fraction);
     }
     Some(scratch)
 }
@@ -246,6 +260,7 @@ mod tests {
     fn rule_or<'a>(text: &'a str, ty: ColumnType, csv: &Csv) -> Result<Cell<'a>, &'static str> {
         let field = Field {
             bytes: text.as_bytes(),
+            text: Some(text),
             is_quoted: false,
             has_quotes: false,
             at: 0,
@@ -353,6 +368,7 @@ mod tests {
         }
         let field = Field {
             bytes: b"Espa\xF1a \x80 \"\"x\"\"",
+            text: None,
             is_quoted: true,
             has_quotes: true,
             at: 0,
