@@ -151,6 +151,62 @@ fn what_is_too_long_is_told_apart() {
 }
 
 #[test]
+fn rotated_and_packed_files_keep_their_headers() {
+    let bed = bed();
+    let one = BatchLimit { rows: 1, bytes: 1 };
+    let mut all = Vec::new();
+    let mut read = |reader: &mut PartitionReader, limit, most: usize| {
+        for _ in 0..most {
+            let Some(lines) = reader.next(limit, Mode::Drain).unwrap() else {
+                break;
+            };
+            assert_eq!(reader.repeat(lines.from(), lines.to()).unwrap(), lines);
+            all.extend(with_headers(&lines));
+        }
+        reader.position()
+    };
+    bed.write("a.csv", "id;n\n1;a\n2;b\n3;c\n");
+    let position = read(&mut bed.reader(0), one, 2);
+    bed.rename("a.csv", "a.csv.1");
+    bed.write("a.csv", "n;id\nd;4\n");
+    bed.gzip("a.csv.1");
+    let position = read(&mut bed.reader(position), one, 1);
+    bed.append("a.csv", "e;5\n\"f\n");
+    let mut reader = bed.reader(position);
+    read(&mut reader, SMALL, 2);
+    bed.append("a.csv", "g;6\n");
+    read(&mut reader, SMALL, 9);
+    let expected = [
+        "id;n | 1;a",
+        "id;n | 2;b",
+        "id;n | 3;c",
+        "n;id | d;4",
+        "n;id | e;5",
+        "n;id | \"f",
+        "n;id | g;6",
+    ];
+    assert_eq!(all, expected);
+}
+
+#[test]
+fn noise_never_stops_the_reader() {
+    let mut bed = bed();
+    bed.max_line_bytes = 500;
+    let noise: Vec<u8> = (0..200_000_u32)
+        .map(|n| match n.wrapping_mul(2_654_435_761) >> 13 {
+            random if random % 9 == 0 => b'"',
+            random if random % 7 == 0 => b';',
+            random => random as u8,
+        })
+        .collect();
+    bed.write("a.csv", &noise);
+    bed.write("b.csv.gz", gzip(&noise));
+    bed.write("c.csv.zst", &noise);
+    let (rows, rules) = decoded(&bed, BatchLimit::default());
+    assert!(rows.is_empty() && rules.len() > 100);
+}
+
+#[test]
 fn formats_without_boundaries_are_refused_by_name() {
     let config = DirectoryConfig::new("/", "/").with_format(&Format::Avro(malla_contract::Avro::default()));
     let error = DirectorySource::open(config).unwrap_err();

@@ -83,8 +83,8 @@ impl AvroReader {
                 unknown: Vec::new(),
             },
             (None, None) => {
-                return Err("its Avro messages name schemas, and there is no schema registry: name one in malla.toml, or \
-                            write `schema` in the contract"
+                return Err("its Avro messages name schemas, and this host has no schema registry: write `schema` under \
+                            `avro` in the contract, or have the platform name a registry"
                     .into());
             }
         };
