@@ -12,7 +12,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Decimal128Type, Int32Type, TimestampMicrosecondType};
 use arrow_array::{Array, RecordBatch};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use malla_contract::{Avro, Classification, Column, ColumnType, Csv, Format, Source, Table};
+use malla_contract::{Avro, Classification, Column, ColumnType, Csv, Format, Protobuf, Source, Table};
 use malla_simulate::Simulator;
 use malla_source::{BatchLimit, Decoder, DirectoryConfig, DirectorySource, Lines, Mode};
 
@@ -160,6 +160,75 @@ fn as_avro(batch: &RecordBatch) -> (Source, Lines) {
     )
 }
 
+/// The same events as Protobuf messages: all fields but the number of items as text, as JSON has them.
+fn as_protobuf(source: &Source, batch: &RecordBatch) -> (Source, Lines) {
+    use prost_reflect::prost::Message as _;
+    use prost_reflect::prost_types::field_descriptor_proto::Type;
+    use prost_reflect::prost_types::{
+        DescriptorProto, FieldDescriptorProto, FileDescriptorProto, FileDescriptorSet,
+    };
+    use prost_reflect::{DescriptorPool, DynamicMessage, Value};
+    let field = |(number, column): (i32, &Column)| FieldDescriptorProto {
+        name: Some(column.name.clone()),
+        number: Some(number),
+        label: Some(1),
+        r#type: Some(
+            if column.ty == ColumnType::Int32 {
+                Type::Int32
+            } else {
+                Type::String
+            }
+            .into(),
+        ),
+        ..FieldDescriptorProto::default()
+    };
+    let message = DescriptorProto {
+        name: Some("Venta".to_owned()),
+        field: (1..).zip(&source.table.columns).map(field).collect(),
+        ..DescriptorProto::default()
+    };
+    let set = FileDescriptorSet {
+        file: vec![FileDescriptorProto {
+            name: Some("venta.proto".to_owned()),
+            message_type: vec![message],
+            syntax: Some("proto3".to_owned()),
+            ..FileDescriptorProto::default()
+        }],
+    };
+    let descriptors = set.encode_to_vec();
+    let pool = DescriptorPool::decode(descriptors.as_slice()).expect("descriptors");
+    let descriptor = pool.get_message_by_name("Venta").expect("a message");
+    let message = |row: usize| {
+        let mut message = DynamicMessage::new(descriptor.clone());
+        for (column, values) in source.table.columns.iter().zip(batch.columns()) {
+            if values.is_null(row) {
+                continue;
+            }
+            let value = match column.ty {
+                ColumnType::Int32 => Value::I32(values.as_primitive::<Int32Type>().value(row)),
+                ColumnType::Utf8 => Value::String(values.as_string::<i32>().value(row).to_owned()),
+                ColumnType::Decimal { .. } => {
+                    let cents = values.as_primitive::<Decimal128Type>().value(row);
+                    let sign = if cents < 0 { "-" } else { "" };
+                    Value::String(format!("{sign}{}.{:02}", cents.abs() / 100, cents.abs() % 100))
+                }
+                _ => Value::String("2026-11-21T10:20:30.123Z".to_owned()),
+            };
+            message.set_field_by_name(&column.name, value);
+        }
+        message.encode_to_vec()
+    };
+    let messages: Vec<Vec<u8>> = (0..batch.num_rows()).map(message).collect();
+    let format = Format::Protobuf(Protobuf {
+        message: "Venta".to_owned(),
+        descriptors,
+    });
+    (
+        sales(format),
+        Lines::of_messages("p0", messages.iter().map(Vec::as_slice)),
+    )
+}
+
 fn benches(criterion: &mut Criterion) {
     let folder = tempfile::tempdir().expect("a folder for the events");
     let (root, state) = (folder.path().join("events"), folder.path().join("state"));
@@ -203,6 +272,13 @@ fn benches(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(rows.num_rows() as u64));
     group.bench_function("decode_avro", |bencher| {
         bencher.iter(|| decoder.decode(black_box(&avro.1)).expect("a batch"));
+    });
+    let protobuf = as_protobuf(&csv.0, &rows);
+    let mut decoder = Decoder::new(&protobuf.0).expect("a decoder");
+    let decoded = decoder.decode(&protobuf.1).expect("a batch");
+    assert_eq!(decoded.batch.num_rows(), rows.num_rows());
+    group.bench_function("decode_protobuf", |bencher| {
+        bencher.iter(|| decoder.decode(black_box(&protobuf.1)).expect("a batch"));
     });
     group.throughput(Throughput::Elements(ROWS as u64));
     // The same lines as a file.
