@@ -75,6 +75,8 @@ const ONLY: &[(&str, &[&str])] = &[
     ("ed25519-dalek", &["malla-audit"]),
     ("saphyr", &["malla-contract"]),
     ("rdkafka", &["malla-source"]),
+    ("prost-reflect", &["malla-source"]),
+    ("ureq", &["malla-source"]),
     ("axum", &["malla-serve"]),
     ("clap", &["malla"]),
     ("indicatif", &["malla"]),

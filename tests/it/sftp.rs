@@ -306,3 +306,39 @@ fn a_host_that_is_killed_takes_no_file_twice() {
     assert_eq!(server.names("salida"), Vec::<String>::new());
     assert_eq!(server.names("leidos").len(), 12);
 }
+
+#[test]
+fn a_nightly_file_of_csv_is_read_row_by_row() {
+    let server = Server::start();
+    let mesh = server.mesh(server.port, &server.archive());
+    let json = "schema: evento_transaccion, eventTime: timestamp }";
+    let csv = "schema: evento_transaccion, eventTime: timestamp, format: csv, csv: { delimiter: \";\", decimal: \",\" } }";
+    mesh.contract(&[(json, csv)]);
+    let header = "timestamp;transaccion_id;cliente_id;monto;moneda;cantidad;region;canal;email;tarjeta;nota";
+    let row = |id: &str, monto: &str, canal: &str| {
+        format!("2026-11-21T10:00:00Z;{id};c-1;{monto};EUR;1;Norte;{canal};ana@example.com;4111111111111111;")
+    };
+    server.put(
+        "2026-11-28.csv",
+        [
+            header.to_owned(),
+            row("t-1", "12,50", "web"),
+            row("t-2", "doce", "web"),
+            row("t-3", "\"7,25\"", "\"ti\nenda\""),
+            "solo;tres;campos".to_owned(),
+            row("t-4", "3,00", "app"),
+        ]
+        .into_iter(),
+    );
+    let report = mesh.run_once();
+    assert_eq!(report["products"][0]["read"], 5);
+    assert_eq!(report["products"][0]["kept"], 3);
+    let rows = mesh.query("SELECT transaccion_id, monto, canal FROM ventas.transacciones ORDER BY 1");
+    assert_eq!(rows[1]["transaccion_id"], "t-3");
+    assert_eq!(rows[1]["canal"], "ti\nenda");
+    assert!(rows[1]["monto"].to_string().contains("7.25"), "{rows:?}");
+    let rules = mesh.query("SELECT rule FROM ventas_quarantine.transacciones ORDER BY source_offset");
+    assert_eq!(rules[0]["rule"], "invalid_decimal");
+    assert_eq!(rules[1]["rule"], "wrong_field_count");
+    assert_eq!(server.names("leidos"), ["2026-11-28.csv"]);
+}

@@ -19,6 +19,7 @@ mod compare;
 #[cfg(feature = "component")]
 mod component;
 mod errors;
+mod format;
 mod model;
 mod names;
 mod parse;
@@ -32,6 +33,7 @@ pub use compare::{Change, Comparison, Party, Place, Rule, Severity, compare};
 #[cfg(feature = "component")]
 pub use component::{ComponentError, Import, SECTION, embed, extract, imports};
 pub use errors::{ContractError, ContractErrors};
+pub use format::{Avro, Csv, DateFormat, DatePart, Encoding, Format, Protobuf};
 pub use model::{Column, ColumnType, Contract, Gold, Lookup, LookupEntry, Product, Source, Step, Table};
 pub use names::rust_identifier;
 pub use quality::{

@@ -5,7 +5,7 @@ use std::fmt;
 
 use semver::Version;
 
-use crate::{Check, Classification};
+use crate::{Check, Classification, Format};
 
 /// What a domain promises: where its data comes from, what its plugin does with it, and what it publishes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +49,8 @@ pub struct Source {
     pub table: Table,
     /// The required timestamp column that says when the event happened, in business time. Raw tables get their `fecha` from it.
     pub event_time: Option<String>,
+    /// How one event is written.
+    pub format: Format,
 }
 
 /// A table that the domain publishes.

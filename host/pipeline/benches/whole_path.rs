@@ -186,7 +186,7 @@ fn read(root: &Path, source: &Path, contract: &Contract, specs: &Specs) -> Vec<R
 
 fn read_partition(source: &DirectorySource, partition: &str, contract: &Contract, specs: &Specs) -> Rows {
     let mut reader = source.reader(partition, 0).unwrap();
-    let mut decoder = Decoder::new(&contract.sources[0].table);
+    let mut decoder = Decoder::new(&contract.sources[0]).unwrap();
     let limit = BatchLimit {
         rows: 65_536,
         bytes: 32 << 20,

@@ -299,6 +299,8 @@ seconds = 10.0                # products made of others are made anew at most th
 # "bootstrap.servers" = "broker:9092"
 # "security.protocol" = "sasl_ssl"
 # "sasl.password" = { env = "KAFKA_PASSWORD" }
+# [sources.<domain>.<source>.kafka.schema_registry]  # for Avro whose messages name their schema
+# url = "https://registry.example.com"               # and user, password = { env = ".." }
 #
 # Or a folder on a server, whose files are read once each.
 # [sources.<domain>.<source>.sftp]

@@ -93,6 +93,8 @@ pub enum Refusal {
         why: String,
     },
     #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error(transparent)]
     Plan(#[from] PlanErrors),
     #[error(transparent)]
     Lake(#[from] LakeError),

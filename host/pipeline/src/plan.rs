@@ -12,6 +12,7 @@ use malla_policy::{
 use malla_privacy::{KeyStore, Masker, Sealer};
 use malla_quality::Checks;
 use malla_sandbox::Plugin;
+use malla_source::{Decoder, SchemaLookup, SourceError};
 
 use crate::config::SourceConfig;
 use crate::error::Refusal;
@@ -31,6 +32,8 @@ pub(crate) struct Flow {
     pub(crate) domain: String,
     pub(crate) source: Source,
     pub(crate) place: SourceConfig,
+    /// Where the schemas are that messages name.
+    schemas: Option<Arc<dyn SchemaLookup>>,
     pub(crate) plugin: Plugin,
     pub(crate) plugin_version: String,
     pub(crate) policy_digest: String,
@@ -42,6 +45,16 @@ pub(crate) struct Flow {
     pub(crate) raw: RawPlan,
     pub(crate) quarantine: QuarantinePlan,
     pub(crate) steps: Vec<StepPlan>,
+}
+
+impl Flow {
+    /// A decoder of the source's events.
+    pub(crate) fn decoder(&self) -> Result<Decoder, SourceError> {
+        match &self.schemas {
+            Some(schemas) => Decoder::with_schemas(&self.source, Arc::clone(schemas)),
+            None => Decoder::new(&self.source),
+        }
+    }
 }
 
 /// Events as they came, personal columns sealed.
@@ -109,6 +122,12 @@ impl Ingredients<'_> {
             name: format!("{domain}.{}", source.name),
             domain: domain.clone(),
             source: source.clone(),
+            schemas: match &place {
+                SourceConfig::Kafka(kafka) => kafka
+                    .schemas()?
+                    .map(|registry| Arc::new(registry) as Arc<dyn SchemaLookup>),
+                SourceConfig::Directory(_) | SourceConfig::Sftp(_) => None,
+            },
             place,
             plugin: self.plugin.clone(),
             plugin_version: self.contract.version.to_string(),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use futures::{StreamExt, pin_mut};
 use malla_audit::AuditLog;
 use malla_lake::Table;
-use malla_source::{Decoder, Source, SourceError};
+use malla_source::{Source, SourceError};
 
 use crate::batch::Range;
 use crate::commit::{Plan, Tables, Tick, app_id};
@@ -163,7 +163,7 @@ async fn complete(
     let begins = ranges.first().is_some_and(|range| range.begins);
     let batches = source.repeat(partition, &bounds, begins)?;
     let mut tick = Tick::default();
-    let mut decoder = Decoder::new(&flow.source.table);
+    let mut decoder = flow.decoder()?;
     for (range, lines) in ranges.iter().zip(batches) {
         if lines.len() != range.lines {
             return Err(FlowError::Source(SourceError::NotRepeatable {

@@ -325,7 +325,8 @@ impl Runner {
         let journals = state.join("sources").join(domain).join(&source.name);
         match &self.flow.place {
             SourceConfig::Directory(directory) => {
-                DirectorySource::open(DirectoryConfig::new(directory, journals)).map(Source::Directory)
+                let config = DirectoryConfig::new(directory, journals).with_format(&source.format);
+                DirectorySource::open(config).map(Source::Directory)
             }
             SourceConfig::Kafka(config) => {
                 let group = format!("malla.{domain}.{}", source.name);
@@ -333,7 +334,8 @@ impl Runner {
             }
             SourceConfig::Sftp(config) => {
                 let spool = state.join("spool").join(domain).join(&source.name);
-                SftpSource::open(config, &spool, &journals).map(Source::Sftp)
+                SftpSource::open(config, &spool, &journals, &source.format)
+                    .map(|source| Source::Sftp(Box::new(source)))
             }
         }
     }
@@ -387,7 +389,7 @@ impl Runner {
                 Change::Added { partitions, ticket } => {
                     let positions = recover(&self.mesh, &self.flow, tables, source, &partitions).await?;
                     for reader in tokio::task::block_in_place(|| source.start(ticket, &positions))? {
-                        reading.add(reader);
+                        reading.add(reader)?;
                     }
                     if !partitions.is_empty() {
                         tracing::debug!(flow = self.flow.name, ?partitions, "Reads partitions.");

@@ -59,7 +59,7 @@ pub fn try_plugin(component: &[u8], data: &[(String, Vec<u8>)]) -> Result<Vec<Tr
                     .join(", "),
             });
         };
-        let lines = Lines::of_text("testdata", lines);
+        let lines = Lines::of_file("testdata", lines, &source.format);
         for step in contract.steps_of(name) {
             let Some(product) = contract.product(&step.product) else {
                 continue;
@@ -91,7 +91,7 @@ impl Trial<'_> {
         product: &Product,
         lines: &Lines,
     ) -> Result<TrialReport, TrialError> {
-        let decoded = Decoder::new(&source.table).decode(lines)?;
+        let decoded = Decoder::new(source)?.decode(lines)?;
         let View { reads, tokens, .. } = plan::view(self.contract, source, step, self.keys, None)?;
         let input =
             view(&decoded.batch, &tokens).map_err(|(column, source)| TrialError::Mask { column, source })?;

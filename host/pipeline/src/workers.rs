@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
-use malla_source::{BatchLimit, Decoder, Mode, Read, Reader, Released};
+use malla_source::{BatchLimit, Decoder, Mode, Read, Reader, Released, SourceError};
 use tokio::sync::mpsc;
 
 use crate::batch::Processed;
@@ -156,20 +156,21 @@ impl Queue {
 
 impl Reading {
     /// Reads a partition.
-    pub(crate) fn add(&self, reader: Reader) {
+    pub(crate) fn add(&self, reader: Reader) -> Result<(), SourceError> {
         let Some(sender) = lock(&self.sender).clone() else {
-            return;
+            return Ok(());
         };
         let lease = Arc::new(Lease::default());
         lock(&self.known).insert(reader.partition().to_owned(), Arc::clone(&lease));
         let task = Task {
             lease,
             reader,
-            decoder: Decoder::new(&self.flow.flow.source.table),
+            decoder: self.flow.flow.decoder()?,
             flow: Arc::clone(&self.flow),
             sender,
         };
         self.queue.0.enqueue(Box::new(task));
+        Ok(())
     }
 
     /// Reads partitions no more, and has the committer let go of them.

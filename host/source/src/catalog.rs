@@ -30,6 +30,8 @@ pub(crate) struct Stall {
     pub(crate) since: Instant,
     /// The line is whole JSON.
     pub(crate) is_json: bool,
+    /// The line may be a whole record of CSV.
+    pub(crate) is_record: bool,
     /// Compressed data ends in the middle.
     pub(crate) truncated: bool,
     /// Compressed data goes on, but does not decode.
@@ -51,6 +53,8 @@ pub(crate) struct Claimed {
 pub(crate) struct Catalog {
     pub(crate) known: Vec<Known>,
     settle: Duration,
+    /// What the names of segments end with.
+    extensions: &'static [&'static str],
     heads: HashMap<FileKey, CachedHead>,
     /// Segments of the last scan with unread bytes.
     awaited: HashMap<FileKey, Awaited>,
@@ -74,7 +78,13 @@ struct CachedHead {
 
 impl Catalog {
     /// What the journal says is read, and for its last extent, where the reader stands.
-    pub(crate) fn new(journal: &Journal, at: usize, byte: u64, settle: Duration) -> Self {
+    pub(crate) fn new(
+        journal: &Journal,
+        at: usize,
+        byte: u64,
+        settle: Duration,
+        extensions: &'static [&'static str],
+    ) -> Self {
         let mut known = vec![Known::default(); journal.files.len()];
         for (index, extent) in journal.extents.iter().enumerate() {
             let reached = if index == at { byte } else { extent.start };
@@ -89,6 +99,7 @@ impl Catalog {
         Self {
             known,
             settle,
+            extensions,
             ..Self::default()
         }
     }
@@ -114,7 +125,7 @@ impl Catalog {
         let mut by_base: HashMap<String, Vec<u32>> = HashMap::new();
         for file in &journal.files {
             by_key.entry((file.device, file.inode)).or_default().push(file.id);
-            if let Some(segment) = segment_name(&file.name) {
+            if let Some(segment) = segment_name(&file.name, self.extensions) {
                 by_base.entry(segment.base).or_default().push(file.id);
             }
         }

@@ -1,13 +1,13 @@
-//! Lines from the bytes of one extent.
+//! Lines from the bytes of one extent. A line is a record: of CSV it may hold line ends.
 
 use std::io;
-use std::path::Path;
-
-use memchr::memchr;
+use std::path::{Path, PathBuf};
 
 use crate::Lines;
 use crate::decode::rule;
-use crate::lines::trim_line_end;
+use crate::framing::{Layout, Scan};
+use crate::header::Header;
+use crate::lines::{BYTE_ORDER_MARK, trim_line_end};
 use crate::names::Packing;
 use crate::reader::BatchLimit;
 use crate::stream::{End, Stream};
@@ -17,7 +17,6 @@ const CHUNK: usize = 256 << 10;
 const KEPT_BYTES: usize = 4 << 10;
 /// A line without end is cut here, so that a position can count its bytes.
 const CUT_BYTES: u64 = 1 << 30;
-const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// Why a cursor stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,13 +46,18 @@ pub(crate) struct Course<'a> {
 #[derive(Debug)]
 pub(crate) struct Cursor {
     stream: Stream,
+    path: PathBuf,
+    packing: Packing,
+    layout: Layout,
+    /// The first record of the file, where that names the columns: as much of it as there was.
+    header: Option<Header>,
     /// Where the next line starts in the decompressed file.
     byte: u64,
     /// Bytes that were read; those before `head` are used up.
     buffer: Vec<u8>,
     head: usize,
-    /// No line end between `head` and here.
-    scanned: usize,
+    /// How far from `head` the end of the line was looked for.
+    scan: Scan,
     /// The start of a line that is too long, and how many of its bytes are dropped from the buffer already.
     skipping: Option<(Vec<u8>, u64)>,
     /// The line before was taken without its end: a line end here belongs to it.
@@ -71,7 +75,7 @@ pub(crate) enum OpenError {
 }
 
 impl Cursor {
-    pub(crate) fn open(path: &Path, packing: Packing, byte: u64) -> Result<Self, OpenError> {
+    pub(crate) fn open(path: &Path, packing: Packing, byte: u64, layout: Layout) -> Result<Self, OpenError> {
         let mut stream = Stream::open(path, packing).map_err(OpenError::Io)?;
         let mut after_cut = false;
         if let Some(before) = byte.checked_sub(1) {
@@ -87,10 +91,14 @@ impl Cursor {
         }
         Ok(Self {
             stream,
+            path: path.to_owned(),
+            packing,
+            layout,
+            header: None,
             byte,
             buffer: Vec::new(),
             head: 0,
-            scanned: 0,
+            scan: Scan::default(),
             skipping: None,
             after_cut,
             at_file_start: byte == 0,
@@ -108,12 +116,23 @@ impl Cursor {
         self.skipping.is_some() || self.head < self.buffer.len()
     }
 
+    /// Whether what is after the last line end can be a whole record of CSV, with the end of a field missing perhaps.
+    pub(crate) fn tail_is_record(&self) -> bool {
+        let tail = self.buffer.get(self.head..).unwrap_or_default();
+        self.layout != Layout::JSON
+            && self.skipping.is_none()
+            && self.scan.is_closed(tail, self.layout.framing)
+    }
+
     /// Whether what is after the last line end is a whole JSON value by itself.
     pub(crate) fn tail_is_json(&self) -> bool {
         let tail = self.buffer.get(self.head..).unwrap_or_default();
         // The start of a longer number would look whole too.
         let is_nested = tail.trim_ascii().ends_with(b"}") || tail.trim_ascii().ends_with(b"]");
-        self.skipping.is_none() && is_nested && serde_json::from_slice::<serde::de::IgnoredAny>(tail).is_ok()
+        self.layout == Layout::JSON
+            && self.skipping.is_none()
+            && is_nested
+            && serde_json::from_slice::<serde::de::IgnoredAny>(tail).is_ok()
     }
 
     /// One past the last byte that was read.
@@ -146,18 +165,18 @@ impl Cursor {
             if self.skip_marks(available_end) {
                 continue;
             }
-            let from = self.scanned.max(self.head);
-            let unseen = self.buffer.get(from..available_end).unwrap_or_default();
-            if let Some(at) = memchr(b'\n', unseen) {
-                self.take(from + at + 1, lines, course);
+            let available = self.buffer.get(self.head..available_end).unwrap_or_default();
+            if let Some(end) = self
+                .scan
+                .end(available, self.layout.framing, course.max_line_bytes)
+            {
+                self.take(self.head + end, lines, course);
                 continue;
             }
-            self.scanned = available_end;
             self.drop_overlong(available_end, lines, course);
             let at_stop = course.stop.is_some_and(|stop| self.read_to() >= stop);
             if at_stop {
-                self.take(available_end, lines, course);
-                self.after_cut = true;
+                self.take_all(available_end, lines, course);
             } else if let Some(end) = self.end {
                 return Stopped::AtEnd(end);
             } else {
@@ -169,9 +188,18 @@ impl Cursor {
     /// Takes what is after the last line end as a line.
     pub(crate) fn take_tail(&mut self, lines: &mut Lines, course: &Course<'_>) {
         if self.has_tail() {
-            self.take(self.buffer.len(), lines, course);
-            self.after_cut = true;
+            self.take_all(self.buffer.len(), lines, course);
         }
+    }
+
+    /// Takes a line of what ends at `end` of the buffer for good: all of it, unless it is a record whose quotes were not closed.
+    fn take_all(&mut self, end: usize, lines: &mut Lines, course: &Course<'_>) {
+        let bytes = self.buffer.get(self.head..end).unwrap_or_default();
+        let taken = self.scan.end_of_all(bytes, self.layout.framing);
+        self.after_cut = !bytes.get(..taken).unwrap_or_default().ends_with(b"\n");
+        let after_cut = self.after_cut;
+        self.take(self.head + taken, lines, course);
+        self.after_cut = after_cut;
     }
 
     /// End of the bytes in the buffer that may be read.
@@ -218,7 +246,8 @@ impl Cursor {
     /// A line that is already too long is not kept in memory.
     fn drop_overlong(&mut self, available_end: usize, lines: &mut Lines, course: &Course<'_>) {
         let available = self.buffer.get(self.head..available_end).unwrap_or_default();
-        if self.skipping.is_none() && available.len() <= course.max_line_bytes {
+        // A line end of two bytes may still follow.
+        if self.skipping.is_none() && available.len() <= course.max_line_bytes.saturating_add(2) {
             return;
         }
         let (kept, dropped) = self
@@ -227,7 +256,7 @@ impl Cursor {
             .unwrap_or_else(|| (available.get(..KEPT_BYTES).unwrap_or(available).to_vec(), 0));
         let dropped = dropped + length(available.len());
         self.head = available_end;
-        self.scanned = available_end;
+        self.scan = Scan::rest_of_line();
         self.skipping = Some((kept, dropped));
         if dropped > CUT_BYTES {
             self.take(available_end, lines, course);
@@ -241,9 +270,22 @@ impl Cursor {
         let line = trim_line_end(taken);
         let skipped = self.skipping.take();
         let dropped = skipped.as_ref().map_or(0, |(_, dropped)| *dropped);
+        let start = self.byte;
         self.byte += dropped + length(taken.len());
         let offset = (course.position)(self.byte);
-        if skipped.is_some() || line.len() > course.max_line_bytes {
+        if self.layout.header
+            && is_header(&mut self.header, start, lines, || {
+                Header::read(
+                    &mut self.stream,
+                    &self.path,
+                    self.packing,
+                    self.layout.framing,
+                    course.max_line_bytes,
+                )
+            })
+        {
+            // It names the columns of the lines, and is none.
+        } else if skipped.is_some() || line.len() > course.max_line_bytes {
             let kept = skipped.as_ref().map_or(line, |(kept, _)| kept);
             let kept = kept.get(..KEPT_BYTES).unwrap_or(kept);
             let message = format!(
@@ -256,13 +298,12 @@ impl Cursor {
             lines.push(line, offset);
         }
         self.head = end;
-        self.scanned = end;
+        self.scan = Scan::default();
         (self.after_cut, self.at_file_start) = (false, false);
     }
 
     fn fill(&mut self) {
         self.buffer.drain(..self.head);
-        self.scanned = self.scanned.saturating_sub(self.head);
         self.head = 0;
         let old = self.buffer.len();
         self.buffer.resize(old + CHUNK, 0);
@@ -274,6 +315,24 @@ impl Cursor {
             Err(end) => self.end = Some(end),
         }
     }
+}
+
+/// Whether a record is the header, or the rest of one that was taken before it was whole. If not, `lines` know the header after this.
+fn is_header(
+    header: &mut Option<Header>,
+    start: u64,
+    lines: &mut Lines,
+    read: impl FnOnce() -> Option<Header>,
+) -> bool {
+    if header.as_ref().is_none_or(|header| !header.whole) {
+        *header = read().or(header.take());
+    }
+    let end = header.as_ref().map_or(0, |header| header.end);
+    if start == 0 || start < end {
+        return true;
+    }
+    lines.put_header(header.as_ref().map(|header| &header.bytes));
+    false
 }
 
 fn length(bytes: usize) -> u64 {

@@ -4,6 +4,9 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use malla_contract::Format;
+
+use crate::framing::Layout;
 use crate::names::{decode_name, journal_name};
 use crate::reader::Place;
 use crate::scan::scan_partitions;
@@ -23,8 +26,11 @@ pub struct DirectoryConfig {
     pub max_line_bytes: usize,
     /// How long a file must not have grown for its last line to count without a line end. Default 1 s.
     pub settle: Duration,
-    /// How long an incomplete last line of a file that a later file superseded is waited for. Default 60 s.
+    /// How long an incomplete last line of a file that a later file superseded is waited for, and a last record of CSV without its
+    /// line end. Default 60 s.
     pub abandon: Duration,
+    /// How the events in the files are written. Default JSON Lines.
+    pub format: Format,
 }
 
 impl DirectoryConfig {
@@ -37,11 +43,21 @@ impl DirectoryConfig {
             max_line_bytes: 16 << 20,
             settle: Duration::from_secs(1),
             abandon: Duration::from_secs(60),
+            format: Format::Json,
+        }
+    }
+
+    /// For files in another format than JSON Lines.
+    #[must_use]
+    pub fn with_format(self, format: &Format) -> Self {
+        Self {
+            format: format.clone(),
+            ..self
         }
     }
 }
 
-/// A folder of partitions of JSON Lines segments.
+/// A folder of partitions of segments: JSON Lines, or CSV.
 ///
 /// Names of sub-folders are data from outside: they stay as they are where they are readable, and `%`, control characters and
 /// bytes that are not UTF-8 become `%XX`. Hidden folders and links that lead out of the root are passed over.
@@ -49,14 +65,20 @@ impl DirectoryConfig {
 pub struct DirectorySource {
     config: DirectoryConfig,
     canonical: PathBuf,
+    layout: Layout,
 }
 
 impl DirectorySource {
     /// Opens the root and makes the state folder.
     ///
     /// # Errors
-    /// When the root is not a folder that can be listed, or the state folder cannot be made.
+    /// When the root is not a folder that can be listed, the state folder cannot be made, or events in that format have no
+    /// boundaries in a file.
     pub fn open(config: DirectoryConfig) -> Result<Self, SourceError> {
+        let layout = Layout::of(&config.format).ok_or_else(|| SourceError::NotInFiles {
+            path: config.path.clone(),
+            format: config.format.as_str(),
+        })?;
         let canonical = fs::canonicalize(&config.path).map_err(|error| SourceError::Io {
             action: "open",
             path: config.path.clone(),
@@ -67,7 +89,11 @@ impl DirectorySource {
             path: config.state_dir.clone(),
             error,
         })?;
-        let source = Self { config, canonical };
+        let source = Self {
+            config,
+            canonical,
+            layout,
+        };
         source.partitions()?;
         Ok(source)
     }
@@ -78,7 +104,7 @@ impl DirectorySource {
     /// # Errors
     /// When the root cannot be listed.
     pub fn partitions(&self) -> Result<Vec<String>, SourceError> {
-        let (folders, has_segments) = scan_partitions(&self.config.path, &self.canonical)?;
+        let (folders, has_segments) = scan_partitions(&self.config.path, &self.canonical, self.layout)?;
         let root = has_segments.then(|| ROOT_PARTITION.to_owned());
         Ok(root.into_iter().chain(folders).collect())
     }
@@ -110,6 +136,7 @@ impl DirectorySource {
                 folder,
                 canonical_root: self.canonical.clone(),
                 is_root,
+                layout: self.layout,
             },
             partition,
             position,

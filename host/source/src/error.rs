@@ -85,6 +85,32 @@ pub enum SourceError {
         /// What is missing or has changed: file names and byte ranges only.
         reason: String,
     },
+    /// A format whose events have no boundaries in a file.
+    #[error("events of format `{format}` cannot be read from the files in `{}`: bring them by a topic, or write them as json or csv", path.display())]
+    NotInFiles {
+        /// The root folder.
+        path: PathBuf,
+        /// The word of the contract.
+        format: &'static str,
+    },
+    /// The contract says of a source's format what cannot be.
+    #[error("source `{source_name}`: {reason}")]
+    Format {
+        /// The source.
+        source_name: String,
+        /// What is wrong, and what to write.
+        reason: String,
+    },
+    /// A schema that messages name cannot be had now.
+    #[error("cannot get schema {id} from {place}: {reason}")]
+    Schema {
+        /// The number in the messages.
+        id: u32,
+        /// Where it was asked for.
+        place: String,
+        /// What went wrong.
+        reason: String,
+    },
     /// A setting of a topic cannot work.
     #[error("topic `{topic}`: `{setting}` {reason}")]
     KafkaSetting {

@@ -38,6 +38,7 @@ impl PartitionReader {
             size: found.size,
             since,
             is_json: cursor.tail_is_json(),
+            is_record: cursor.tail_is_record(),
             truncated: end == End::Truncated,
             damaged: end == End::Damaged,
             read_to,
@@ -200,7 +201,7 @@ impl PartitionReader {
         let is_superseded = natural_order(&claimed.found.name, newest).is_lt();
         stall.damaged
             || (quiet(self.config.settle) && (mode == Mode::Drain || (stall.is_json && !stall.truncated)))
-            || (is_superseded && quiet(self.config.abandon))
+            || ((is_superseded || (stall.is_record && !stall.truncated)) && quiet(self.config.abandon))
     }
 
     /// Whether some end is waited for.

@@ -14,11 +14,14 @@ mod decode;
 mod directory;
 mod error;
 mod follow;
+mod framing;
+mod header;
 mod journal;
 mod kafka;
 mod lines;
 mod names;
 mod reader;
+mod registry;
 mod repeat;
 mod scan;
 mod sftp;
@@ -31,8 +34,11 @@ mod warnings;
 pub use decode::{DecodeFailure, Decoded, Decoder};
 pub use directory::{DirectoryConfig, DirectorySource, ROOT_PARTITION};
 pub use error::{SourceError, SourceWarning};
-pub use kafka::{KafkaConfig, KafkaReader, KafkaSetting, KafkaSource, KafkaStart, KafkaWriter};
+pub use kafka::{
+    KafkaConfig, KafkaReader, KafkaSetting, KafkaSource, KafkaStart, KafkaWriter, RegistryConfig,
+};
 pub use lines::{LineProblem, Lines};
 pub use reader::{BatchLimit, Mode, PartitionReader};
+pub use registry::{Registry, SchemaAnswer, SchemaLookup};
 pub use sftp::{FileReader, Secret, SftpConfig, SftpSource};
 pub use source::{Change, Read, Reader, Released, Source};

@@ -1,6 +1,13 @@
 //! Lines of one batch in one buffer.
 
 use std::ops::Range;
+use std::sync::Arc;
+
+use malla_contract::Format;
+
+use crate::framing::{Framing, Layout, Scan};
+
+pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// A batch of lines of one partition, in the order of their offsets.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -15,6 +22,8 @@ pub struct Lines {
     ranges: Vec<Range<usize>>,
     offsets: Vec<i64>,
     problems: Vec<LineProblem>,
+    /// From this line on, to the next: the record that names the columns.
+    headers: Vec<(u32, Arc<[u8]>)>,
 }
 
 /// Why a line is not here whole.
@@ -55,7 +64,7 @@ impl Lines {
     }
 
     /// Messages of a topic.
-    pub(crate) fn of_messages(partition: &str, from: i64, begins: bool) -> Self {
+    pub(crate) fn of_topic(partition: &str, from: i64, begins: bool) -> Self {
         Self {
             begins,
             messages: true,
@@ -71,16 +80,68 @@ impl Lines {
         }
     }
 
-    /// Lines of a text, as a plain file would give them: for tests and tools. The offset of a line is the byte just after it.
+    /// Lines of a text, as a plain file of JSON Lines would give them: for tests and tools. The offset of a line is the byte just
+    /// after it.
     #[must_use]
     pub fn of_text(partition: &str, text: &[u8]) -> Self {
         let mut lines = Self::beginning(partition, 0);
-        let mut at = 0;
-        for line in text.split_inclusive(|byte| *byte == b'\n') {
-            at += line.len();
-            lines.push(trim_line_end(line), i64::try_from(at).unwrap_or(i64::MAX));
+        lines.push_text(text, Framing::Lines, false);
+        lines
+    }
+
+    /// Lines of a text, as a plain file in that format would give them. In a binary format, the text is one line.
+    #[must_use]
+    pub fn of_file(partition: &str, text: &[u8], format: &Format) -> Self {
+        let mut lines = Self::beginning(partition, 0);
+        match Layout::of(format) {
+            Some(layout) => lines.push_text(text, layout.framing, layout.header),
+            None => lines.push(text, i64::try_from(text.len()).unwrap_or(i64::MAX)),
         }
         lines
+    }
+
+    /// Lines of messages, as a topic would give them: for tests and tools. The offset of a line is its number, from 1.
+    #[must_use]
+    pub fn of_messages<'a>(partition: &str, messages: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let mut lines = Self::beginning(partition, 0);
+        for (offset, message) in (1..).zip(messages) {
+            lines.push(message, offset);
+        }
+        lines
+    }
+
+    fn push_text(&mut self, text: &[u8], framing: Framing, mut is_header: bool) {
+        let mut rest = text;
+        if framing != Framing::Lines || is_header {
+            rest = rest.strip_prefix(BYTE_ORDER_MARK).unwrap_or(rest);
+        }
+        let mut at = text.len() - rest.len();
+        while !rest.is_empty() {
+            let mut scan = Scan::default();
+            let end = scan
+                .end(rest, framing, usize::MAX)
+                .unwrap_or_else(|| scan.end_of_all(rest, framing));
+            let (record, after) = rest.split_at(end);
+            (at, rest) = (at + end, after);
+            let record = trim_line_end(record);
+            if std::mem::take(&mut is_header) {
+                self.put_header(Some(&record.into()));
+            } else {
+                self.push(record, i64::try_from(at).unwrap_or(i64::MAX));
+            }
+        }
+    }
+
+    /// Says which record names the columns of the lines that are pushed from now on.
+    pub(crate) fn put_header(&mut self, header: Option<&Arc<[u8]>>) {
+        if let (Some((_, last)), Some(header)) = (self.headers.last(), header)
+            && (Arc::ptr_eq(last, header) || last == header)
+        {
+            return;
+        }
+        let from = u32::try_from(self.ranges.len()).unwrap_or(u32::MAX);
+        self.headers
+            .push((from, header.map(Arc::clone).unwrap_or_default()));
     }
 
     pub(crate) fn push(&mut self, line: &[u8], offset: i64) {
@@ -140,6 +201,12 @@ impl Lines {
             .get(index)
             .and_then(|range| self.bytes.get(range.clone()))
             .unwrap_or_default()
+    }
+
+    /// For files whose first record names the columns: that record, without its line end, and the first of the lines that it
+    /// holds for. It holds up to the next.
+    pub fn headers(&self) -> impl Iterator<Item = (u32, &[u8])> {
+        self.headers.iter().map(|(from, header)| (*from, &**header))
     }
 
     /// All lines, without their line ends.

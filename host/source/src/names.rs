@@ -100,8 +100,8 @@ pub(crate) fn is_private(name: &str) -> bool {
     lower.starts_with('.') || lower.ends_with('~') || [".tmp", ".part"].iter().any(|end| lower.ends_with(end))
 }
 
-/// A segment is `*.jsonl`, `*.ndjson` or `*.json`, then perhaps a rotation (`.1`, `-20261121`), then perhaps `.gz` or `.zst`.
-pub(crate) fn segment_name(name: &str) -> Option<SegmentName> {
+/// A segment is `*.jsonl` or what else `extensions` says, then perhaps a rotation (`.1`, `-20261121`), then perhaps `.gz` or `.zst`.
+pub(crate) fn segment_name(name: &str, extensions: &[&str]) -> Option<SegmentName> {
     let lower = name.to_ascii_lowercase();
     let (stem, packing) = [(".gz", Packing::Gzip), (".zst", Packing::Zstd)]
         .into_iter()
@@ -109,7 +109,7 @@ pub(crate) fn segment_name(name: &str) -> Option<SegmentName> {
         .unwrap_or((&lower, Packing::Plain));
     // Lower case of ASCII keeps every byte's place.
     let stem = name.get(..stem.len())?;
-    let base_len = [".jsonl", ".ndjson", ".json"].iter().find_map(|extension| {
+    let base_len = extensions.iter().find_map(|extension| {
         let end = lower.get(..stem.len())?.rfind(extension)? + extension.len();
         stem.get(end..).filter(|rest| is_rotation(rest)).map(|_| end)
     })?;
@@ -171,7 +171,10 @@ mod tests {
 
     #[test]
     fn segment_names() {
-        let base = |name| segment_name(name).map(|segment| (segment.base, segment.packing));
+        let base = |name| {
+            segment_name(name, crate::framing::Layout::JSON.extensions)
+                .map(|segment| (segment.base, segment.packing))
+        };
         for (name, expected) in [
             ("a.jsonl", Some(("a.jsonl", Packing::Plain))),
             ("A.JSONL.GZ", Some(("A.JSONL", Packing::Gzip))),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::catalog::{Catalog, Claimed};
 use crate::cursor::{Course, Cursor, OpenError, Stopped};
 use crate::directory::DirectoryConfig;
+use crate::framing::Layout;
 use crate::journal::{EXTENT_BYTES, Extent, Journal, position};
 use crate::names::Packing;
 use crate::scan::scan_segments;
@@ -49,12 +50,14 @@ pub(crate) struct Place {
     pub(crate) folder: PathBuf,
     pub(crate) canonical_root: PathBuf,
     pub(crate) is_root: bool,
+    pub(crate) layout: Layout,
 }
 
 /// Reads one partition: its segments one after the other in natural order of their names, and what has grown since in turns.
 ///
 /// A last line without a line end counts when it is whole JSON and its file did not grow for `settle`; when it is not JSON, in
-/// [`Mode::Drain`] after `settle`, and in [`Mode::Follow`] when a later segment is there and the file did not grow for `abandon`.
+/// [`Mode::Drain`] after `settle`, and in [`Mode::Follow`] when a later segment is there, or it can be a whole record of CSV, and the
+/// file did not grow for `abandon`.
 #[derive(Debug)]
 pub struct PartitionReader {
     pub(crate) partition: String,
@@ -107,7 +110,7 @@ impl PartitionReader {
                 partition: partition.to_owned(),
                 position,
             })?;
-        let catalog = Catalog::new(&journal, at, byte, config.settle);
+        let catalog = Catalog::new(&journal, at, byte, config.settle, place.layout.extensions);
         Ok(Self {
             partition: partition.to_owned(),
             config,
@@ -256,7 +259,7 @@ impl PartitionReader {
     /// Starts to read a file at `self.byte`.
     pub(crate) fn start(&mut self, claimed: Claimed) -> bool {
         let found = &claimed.found;
-        match Cursor::open(&found.path, found.segment.packing, self.byte) {
+        match Cursor::open(&found.path, found.segment.packing, self.byte, self.place.layout) {
             Ok(cursor) => {
                 self.reading = Some(Reading {
                     cursor,
@@ -301,6 +304,7 @@ impl PartitionReader {
             &place.folder,
             &place.canonical_root,
             place.is_root,
+            place.layout,
             &mut self.warnings,
         )?;
         Ok(self.catalog.claim(&self.journal, found, &mut self.warnings))

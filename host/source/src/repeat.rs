@@ -51,13 +51,17 @@ impl PartitionReader {
                 ));
             };
             let found = &claimed.found;
-            let mut cursor = Cursor::open(&found.path, found.segment.packing, byte).map_err(|error| {
-                let reason = match error {
-                    OpenError::Short(len) => format!("`{name}` has {len} bytes and had more: put it back"),
-                    OpenError::Io(error) => format!("`{name}` cannot be read: {}", error.kind()),
-                };
-                failed(&self.partition, reason)
-            })?;
+            let layout = self.place.layout;
+            let mut cursor =
+                Cursor::open(&found.path, found.segment.packing, byte, layout).map_err(|error| {
+                    let reason = match error {
+                        OpenError::Short(len) => {
+                            format!("`{name}` has {len} bytes and had more: put it back")
+                        }
+                        OpenError::Io(error) => format!("`{name}` cannot be read: {}", error.kind()),
+                    };
+                    failed(&self.partition, reason)
+                })?;
             let number = |byte| position(index, extent.start, byte);
             let course = Course {
                 limit: BatchLimit {

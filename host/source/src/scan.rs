@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use crate::framing::Layout;
 use crate::names::{SegmentName, encode_name, is_private, natural_order, segment_name};
 use crate::warnings::Warnings;
 use crate::{SourceError, SourceWarning};
@@ -32,6 +33,7 @@ pub(crate) fn scan_segments(
     folder: &Path,
     canonical_root: &Path,
     is_root: bool,
+    layout: Layout,
     warnings: &mut Warnings,
 ) -> Result<Vec<Found>, SourceError> {
     let failed = |error| SourceError::Io {
@@ -51,7 +53,7 @@ pub(crate) fn scan_segments(
         if is_private(&name) {
             continue;
         }
-        match inspect(&entry.path(), &name, canonical_root, is_root) {
+        match inspect(&entry.path(), &name, canonical_root, is_root, layout) {
             Ok(Some(segment)) => found.push(segment),
             Ok(None) => {}
             Err(warning) => warnings.tell(warning),
@@ -69,6 +71,7 @@ fn inspect(
     name: &str,
     canonical_root: &Path,
     is_root: bool,
+    layout: Layout,
 ) -> Result<Option<Found>, SourceWarning> {
     let unreadable = |error: io::Error| SourceWarning::Unreadable {
         name: name.to_owned(),
@@ -86,7 +89,7 @@ fn inspect(
         Err(error) if gone(&error) => return Ok(None),
         other => other.map_err(unreadable)?,
     };
-    let segment = segment_name(name);
+    let segment = segment_name(name, layout.extensions);
     if metadata.is_symlink() {
         if !links_inside(path, canonical_root) {
             return ignored("a link that leads out of the source folder, or nowhere");
@@ -99,9 +102,7 @@ fn inspect(
         None if metadata.is_dir() && is_root => Ok(None),
         None if metadata.is_dir() => ignored("a folder within a partition"),
         _ if !metadata.is_file() => ignored("neither a file nor a folder"),
-        None => {
-            ignored("not named like a segment: *.jsonl, *.ndjson or *.json, also rotated (.1), .gz or .zst")
-        }
+        None => ignored(layout.misnamed),
         Some(segment) => Ok(Some(Found {
             name: name.to_owned(),
             path: path.to_owned(),
@@ -121,6 +122,7 @@ fn links_inside(path: &Path, canonical_root: &Path) -> bool {
 pub(crate) fn scan_partitions(
     root: &Path,
     canonical_root: &Path,
+    layout: Layout,
 ) -> Result<(Vec<String>, bool), SourceError> {
     let failed = |error| SourceError::Io {
         action: "list",
@@ -135,7 +137,7 @@ pub(crate) fn scan_partitions(
         let Ok(metadata) = fs::metadata(&path) else {
             continue;
         };
-        let is_segment = segment_name(&name).is_some();
+        let is_segment = segment_name(&name, layout.extensions).is_some();
         if is_private(&name) || !links_inside(&path, canonical_root) {
             continue;
         }

@@ -16,7 +16,7 @@ pub enum Source {
     /// A topic.
     Kafka(KafkaSource),
     /// A folder on a server.
-    Sftp(SftpSource),
+    Sftp(Box<SftpSource>),
 }
 
 /// Reads one partition.

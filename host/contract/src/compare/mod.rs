@@ -61,6 +61,8 @@ pub enum Rule {
     PartitionsChanged,
     /// Another column says when an event happened.
     EventTimeChanged,
+    /// Events are written in another format.
+    FormatChanged,
     /// A lower classification, or a tag that governs is gone.
     WeakensGovernance,
     /// A higher classification, or a new tag that governs.
@@ -217,6 +219,7 @@ impl Rule {
             Self::UniquenessAdded => "uniqueness-added",
             Self::PartitionsChanged => "partitions-changed",
             Self::EventTimeChanged => "event-time-changed",
+            Self::FormatChanged => "format-changed",
             Self::WeakensGovernance => "weakens-governance",
             Self::StrengthensGovernance => "strengthens-governance",
             Self::ReadsChanged => "reads-changed",

@@ -150,6 +150,14 @@ fn source(old: &Source, new: &Source, here: &mut Here<'_>) {
         );
         here.breaking(Rule::EventTimeChanged, &[Party::StoredRows], what);
     }
+    if old.format != new.format {
+        let what = if old.format.as_str() == new.format.as_str() {
+            format!("is written with other options of `{}`", new.format)
+        } else {
+            format!("was written as `{}` and is as `{}`", old.format, new.format)
+        };
+        here.breaking(Rule::FormatChanged, &[Party::Producers], what);
+    }
     if old.table.name != new.table.name {
         here.note(Rule::Documentation, "its schema object has another name");
     }

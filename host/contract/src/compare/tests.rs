@@ -246,3 +246,13 @@ note      product `transacciones`, column `canal`: description of check `canal_v
 version 1.1.0 is enough
 "##);
 }
+
+#[test]
+fn another_format_breaks_producers() {
+    let csv = |new: &mut Contract| new.sources[0].format = crate::Format::Csv(crate::Csv::default());
+    assert_snapshot!(changed("2.0.0", csv), @r"
+    Ventas 1.0.0 -> 2.0.0: 1 breaking, 0 additive, 0 notes
+    breaking  source `transacciones`: was written as `json` and is as `csv` (format-changed); breaks producers
+    version 2.0.0 is enough
+    ");
+}

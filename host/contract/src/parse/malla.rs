@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::errors::{ContractErrors, closest, shown};
 use crate::names::{NameKind, name};
+use crate::parse::formats;
 use crate::parse::tables::{ReadTable, there_are};
 use crate::yaml::At;
 use crate::{ColumnType, Gold, Lookup, LookupEntry, Source, Step};
@@ -95,6 +96,7 @@ pub(crate) fn sources<'a>(
             (Some(at), Some(read)) => event_time(&at, read, errors),
             _ => None,
         };
+        let format = formats::read(&item, errors);
         sources.push(ReadSource {
             name,
             schema: read.and(schema).map(|(_, schema)| schema),
@@ -102,6 +104,7 @@ pub(crate) fn sources<'a>(
                 name: name.to_owned(),
                 table: read.table.clone(),
                 event_time,
+                format,
             }),
         });
     }

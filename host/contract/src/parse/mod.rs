@@ -1,6 +1,7 @@
 //! Text to contract, with every problem on the way.
 
 mod columns;
+mod formats;
 mod gold;
 mod malla;
 mod odcs;
@@ -113,6 +114,8 @@ fn version(top: &At<'_>, errors: &mut ContractErrors) -> Option<Version> {
     }
 }
 
+#[cfg(test)]
+mod format_tests;
 #[cfg(test)]
 mod odcs_tests;
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The fields of the Open Data Contract Standard v3.1.0 (from its JSON schema, which a test compares with these
 //! tables), and those of Malla's own properties.
 
+use crate::Format;
 pub(crate) use crate::parse::servers::SERVERS;
 use crate::parse::shape::{Field, Object, Shape, may, must};
 
@@ -436,7 +437,33 @@ pub(crate) static MALLA_SOURCE: Object = object(
         must("name", Shape::Text),
         must("schema", Shape::Text),
         may("eventTime", Shape::Text),
+        may("format", Shape::Words(&Format::WORDS)),
+        may("csv", Shape::Map(&MALLA_CSV)),
+        may("avro", Shape::Map(&MALLA_AVRO)),
+        may("protobuf", Shape::Map(&MALLA_PROTOBUF)),
     ],
+);
+
+static MALLA_CSV: Object = object(
+    "the CSV format",
+    &[
+        may("delimiter", Shape::Text),
+        may("quote", Shape::Text),
+        may("header", Shape::Truth),
+        may("null", Shape::Text),
+        may("decimal", Shape::Text),
+        may("thousands", Shape::Text),
+        may("encoding", Shape::Words(&["utf-8", "latin1", "windows-1252"])),
+        may("dateFormat", Shape::Text),
+        may("utcOffset", Shape::Text),
+    ],
+);
+
+static MALLA_AVRO: Object = object("the Avro format", &[may("schema", Shape::Text)]);
+
+static MALLA_PROTOBUF: Object = object(
+    "the Protobuf format",
+    &[must("message", Shape::Text), must("descriptors", Shape::Text)],
 );
 
 pub(crate) static MALLA_STEP: Object = object(

@@ -67,18 +67,18 @@ fn test(dir: &Path) -> Result<ExitCode> {
     })
 }
 
-/// The lines of testdata/<source>.jsonl, by source.
+/// What is in testdata/<source>.jsonl or .csv, by source.
 fn test_data(dir: &Path) -> Result<Vec<(String, Vec<u8>)>> {
     let folder = dir.join("testdata");
     let mut data = Vec::new();
     for entry in std::fs::read_dir(&folder).with_context(|| {
         format!(
-            "cannot read `{}`: put events in testdata/<source>.jsonl",
+            "cannot read `{}`: put events in testdata/<source>.jsonl or .csv",
             folder.display()
         )
     })? {
         let path = entry?.path();
-        let (Some(stem), Some("jsonl")) = (
+        let (Some(stem), Some("jsonl" | "csv")) = (
             path.file_stem().and_then(|stem| stem.to_str()),
             path.extension().and_then(|e| e.to_str()),
         ) else {
@@ -89,7 +89,7 @@ fn test_data(dir: &Path) -> Result<Vec<(String, Vec<u8>)>> {
     }
     if data.is_empty() {
         bail!(
-            "no events in `{}`: put some in testdata/<source>.jsonl",
+            "no events in `{}`: put some in testdata/<source>.jsonl or .csv",
             folder.display()
         );
     }

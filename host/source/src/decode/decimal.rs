@@ -11,6 +11,12 @@ pub(crate) enum DecimalError {
     OutOfRange,
 }
 
+impl DecimalError {
+    pub(crate) fn is_no_number(self) -> bool {
+        self == Self::NotANumber
+    }
+}
+
 /// The most digits of a `Decimal128`.
 const MAX_DIGITS: usize = 38;
 
@@ -108,6 +114,31 @@ fn parse_any(text: &[u8], precision: u8, scale: u8) -> Result<i128, DecimalError
         .ok_or(DecimalError::OutOfRange)
 }
 
+/// A number that is multiplied by ten to the power of `from`, multiplied exactly by ten to the power of `scale`.
+pub(crate) fn rescale(unscaled: i128, from: u32, precision: u8, scale: u8) -> Result<i128, DecimalError> {
+    let to = u32::from(scale);
+    let value = if unscaled == 0 {
+        0
+    } else if from <= to {
+        let factor = 10_i128.checked_pow(to - from);
+        factor
+            .and_then(|factor| unscaled.checked_mul(factor))
+            .ok_or(DecimalError::OutOfRange)?
+    } else {
+        let factor = 10_i128.checked_pow(from - to).ok_or(DecimalError::TooPrecise)?;
+        if unscaled % factor != 0 {
+            return Err(DecimalError::TooPrecise);
+        }
+        unscaled / factor
+    };
+    let bound = power_of_ten(usize::from(precision)).map_or(u128::MAX, i128::unsigned_abs);
+    if value.unsigned_abs() < bound {
+        Ok(value)
+    } else {
+        Err(DecimalError::OutOfRange)
+    }
+}
+
 /// An exponent, held at a bound that is out of every range but cannot overflow.
 fn parse_exponent(text: &[u8]) -> Result<i64, DecimalError> {
     let (negative, digits) = match text {
@@ -201,6 +232,18 @@ mod tests {
             parse_decimal(&format!("{text}9"), 38, 0),
             Err(DecimalError::OutOfRange)
         );
+    }
+
+    #[test]
+    fn scales_change_exactly() {
+        assert_eq!(rescale(1250, 2, 18, 2), Ok(1250));
+        assert_eq!(rescale(125, 1, 18, 2), Ok(1250));
+        assert_eq!(rescale(-12500, 3, 18, 2), Ok(-1250));
+        assert_eq!(rescale(12501, 3, 18, 2), Err(DecimalError::TooPrecise));
+        assert_eq!(rescale(1000, 0, 4, 2), Err(DecimalError::OutOfRange));
+        assert_eq!(rescale(i128::MAX, 0, 38, 38), Err(DecimalError::OutOfRange));
+        assert_eq!(rescale(1, u32::MAX, 38, 0), Err(DecimalError::TooPrecise));
+        assert_eq!(rescale(0, u32::MAX, 38, 0), Ok(0));
     }
 
     proptest! {

@@ -1,44 +1,79 @@
-//! Lines of JSON to one Arrow batch.
+//! Lines to one Arrow batch.
 
+mod avro;
 mod columns;
+mod csv;
 mod decimal;
 mod flat;
 mod object;
+mod protobuf;
 pub(crate) mod rule;
 #[cfg(test)]
 mod tests;
 mod time;
+mod typed;
 mod value;
 
 use std::sync::Arc;
 
 use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::SchemaRef;
-use malla_contract::Table;
+use malla_contract::{Format, Source};
 
+use self::avro::AvroReader;
 use self::columns::ColumnBuilder;
+use self::csv::CsvReader;
 use self::flat::read_flat;
 use self::object::{Flaw, Shape, read_object};
+use self::protobuf::ProtobufReader;
 use self::value::Cell;
-use crate::{Lines, SourceError};
+use crate::{Lines, SchemaLookup, SourceError};
 
-/// Decodes lines by the shape of one contract table. Reused from batch to batch.
-///
-/// - Keys that are no column are ignored. A key that is absent is null, and null in a required column is a failure.
-/// - Text columns keep an object or an array as its JSON text; a number or a boolean there is a failure.
-/// - Whole numbers may be written `1.0` or `1e3`. Decimals may be text (`"12.50"`), are exact, and are never rounded.
-/// - Times need an offset and become UTC; digits after the microsecond are cut off.
+/// The most text of one batch: Arrow counts it in 32 bits.
+const MAX_TEXT: usize = (1 << 31) - 1;
+
+/// Decodes lines by the shape and the format of one source. Reused from batch to batch. See docs/formats.md for what each format
+/// takes for which type.
 #[derive(Debug)]
 pub struct Decoder {
     table: String,
     schema: SchemaRef,
     shape: Shape,
+    reader: RowReader,
+}
+
+/// What reads one line, by format.
+#[derive(Debug)]
+enum RowReader {
+    Json,
+    Csv(Box<CsvReader>),
+    Avro(Box<AvroReader>),
+    Protobuf(Box<ProtobufReader>),
+}
+
+/// Why a line is no row, or why nothing can be said of it now.
+#[derive(Debug)]
+enum Fault {
+    Flaw(Flaw),
+    Source(Box<SourceError>),
+}
+
+impl From<Flaw> for Fault {
+    fn from(flaw: Flaw) -> Self {
+        Self::Flaw(flaw)
+    }
+}
+
+impl From<SourceError> for Fault {
+    fn from(error: SourceError) -> Self {
+        Self::Source(Box::new(error))
+    }
 }
 
 /// What became of the lines of one batch: each is a row or a failure.
 #[derive(Debug)]
 pub struct Decoded {
-    /// The rows, in the order of their lines; its schema is [`Table::schema`].
+    /// The rows, in the order of their lines; its schema is that of the source's table.
     pub batch: RecordBatch,
     /// For every row, the index of its line.
     pub rows: Vec<u32>,
@@ -65,14 +100,46 @@ impl Decoder {
     /// Names of the rules that a line can break.
     pub const RULES: &'static [&'static str] = &rule::ALL;
 
-    /// A decoder for the rows of `table`.
-    #[must_use]
-    pub fn new(table: &Table) -> Self {
-        Self {
-            table: table.name.clone(),
-            schema: Arc::new(table.schema()),
-            shape: Shape::new(table),
-        }
+    /// A decoder for the rows of a source.
+    ///
+    /// # Errors
+    /// What the contract says of its format cannot be.
+    pub fn new(source: &Source) -> Result<Self, SourceError> {
+        Self::build(source, None)
+    }
+
+    /// A decoder for the rows of a source whose messages name their schemas.
+    ///
+    /// # Errors
+    /// What the contract says of its format cannot be.
+    pub fn with_schemas(source: &Source, schemas: Arc<dyn SchemaLookup>) -> Result<Self, SourceError> {
+        Self::build(source, Some(schemas))
+    }
+
+    fn build(source: &Source, schemas: Option<Arc<dyn SchemaLookup>>) -> Result<Self, SourceError> {
+        let wrong = |reason| SourceError::Format {
+            source_name: source.name.clone(),
+            reason,
+        };
+        let shape = Shape::new(&source.table);
+        let reader = match &source.format {
+            Format::Json => RowReader::Json,
+            Format::Csv(csv) => RowReader::Csv(Box::new(CsvReader::new(csv, &shape))),
+            Format::Avro(avro) => {
+                let reader = AvroReader::new(avro, &shape, schemas).map_err(wrong)?;
+                RowReader::Avro(Box::new(reader))
+            }
+            Format::Protobuf(protobuf) => {
+                let reader = ProtobufReader::new(protobuf, &shape).map_err(wrong)?;
+                RowReader::Protobuf(Box::new(reader))
+            }
+        };
+        Ok(Self {
+            table: source.table.name.clone(),
+            schema: Arc::new(source.table.schema()),
+            shape,
+            reader,
+        })
     }
 
     /// The schema of every batch that it gives.
@@ -84,7 +151,7 @@ impl Decoder {
     /// Decodes every line to a row or a failure.
     ///
     /// # Errors
-    /// Never for what is in the lines.
+    /// A schema that messages name cannot be had now; never for what is in the lines.
     pub fn decode(&mut self, lines: &Lines) -> Result<Decoded, SourceError> {
         let mut builders: Vec<ColumnBuilder> = self
             .shape
@@ -96,7 +163,15 @@ impl Decoder {
         let mut rows = Vec::with_capacity(lines.len());
         let mut failed = Vec::new();
         let mut problems = lines.problems().iter().peekable();
+        let mut headers = lines.headers().peekable();
+        if headers.peek().is_none() {
+            self.reader.set_header(&self.shape, None);
+        }
+        if let RowReader::Avro(avro) = &mut self.reader {
+            avro.begin_batch();
+        }
 
+        let mut text = 0_usize;
         for (line, bytes) in (0_u32..).zip(lines.iter()) {
             if let Some(problem) = problems.next_if(|problem| problem.line == line) {
                 failed.push(DecodeFailure {
@@ -108,14 +183,29 @@ impl Decoder {
                 });
                 continue;
             }
-            match self.read_line(bytes, &mut cells) {
+            while let Some((_, header)) = headers.next_if(|(from, _)| *from <= line) {
+                self.reader.set_header(&self.shape, Some(header));
+            }
+            match self.reader.read(&self.shape, bytes, &mut cells) {
                 Ok(()) => {
+                    // The reader bounds the bytes of a batch; but only of JSON is the text never longer than those.
+                    if !matches!(self.reader, RowReader::Json) {
+                        let more: usize = cells.iter().map(Cell::text_len).sum();
+                        if text.saturating_add(more) > MAX_TEXT {
+                            let message = "more text than a batch can hold: let batches be smaller";
+                            failed
+                                .push(self.failure(line, Flaw::of_line(rule::LINE_TOO_LONG, None, message)));
+                            continue;
+                        }
+                        text += more;
+                    }
                     for (builder, cell) in builders.iter_mut().zip(&mut cells) {
                         builder.append(std::mem::take(cell));
                     }
                     rows.push(line);
                 }
-                Err(flaw) => failed.push(self.failure(line, flaw)),
+                Err(Fault::Flaw(flaw)) => failed.push(self.failure(line, flaw)),
+                Err(Fault::Source(error)) => return Err(*error),
             }
         }
 
@@ -128,23 +218,6 @@ impl Decoder {
             },
         )?;
         Ok(Decoded { batch, rows, failed })
-    }
-
-    fn read_line<'a>(&self, bytes: &'a [u8], cells: &mut [Cell<'a>]) -> Result<(), Flaw> {
-        let line = str::from_utf8(bytes).map_err(|error| {
-            Flaw::of_line(
-                rule::INVALID_UTF8,
-                Some(error.valid_up_to() + 1),
-                "bytes that are not UTF-8",
-            )
-        })?;
-        if line.trim_ascii_start().is_empty() {
-            return Err(Flaw::of_line(rule::EMPTY_LINE, None, "nothing on the line"));
-        }
-        if read_flat(&self.shape, line, cells) {
-            return Ok(());
-        }
-        read_object(&self.shape, line, cells)
     }
 
     fn failure(&self, line: u32, flaw: Flaw) -> DecodeFailure {
@@ -169,4 +242,39 @@ impl Decoder {
             message,
         }
     }
+}
+
+impl RowReader {
+    fn set_header(&mut self, shape: &Shape, header: Option<&[u8]>) {
+        if let Self::Csv(csv) = self {
+            csv.set_header(shape, header);
+        }
+    }
+
+    /// Fills `cells`, which has one cell for every column of the shape.
+    fn read<'a>(&mut self, shape: &Shape, line: &'a [u8], cells: &mut [Cell<'a>]) -> Result<(), Fault> {
+        match self {
+            Self::Json => Ok(read_json(shape, line, cells)?),
+            Self::Csv(csv) => Ok(csv.read(shape, line, cells)?),
+            Self::Avro(avro) => avro.read(shape, line, cells),
+            Self::Protobuf(protobuf) => Ok(protobuf.read(shape, line, cells)?),
+        }
+    }
+}
+
+fn read_json<'a>(shape: &Shape, bytes: &'a [u8], cells: &mut [Cell<'a>]) -> Result<(), Flaw> {
+    let line = str::from_utf8(bytes).map_err(|error| {
+        Flaw::of_line(
+            rule::INVALID_UTF8,
+            Some(error.valid_up_to() + 1),
+            "bytes that are not UTF-8",
+        )
+    })?;
+    if line.trim_ascii_start().is_empty() {
+        return Err(Flaw::of_line(rule::EMPTY_LINE, None, "nothing on the line"));
+    }
+    if read_flat(shape, line, cells) {
+        return Ok(());
+    }
+    read_object(shape, line, cells)
 }

@@ -48,7 +48,29 @@ impl Shape {
     pub(crate) fn find(&self, key: &str, guess: usize) -> Option<usize> {
         match self.columns.get(guess) {
             Some(column) if column.name == key => Some(guess),
-            _ => self.by_name.get(key).copied(),
+            _ => self.find_name(key),
+        }
+    }
+
+    pub(crate) fn find_name(&self, name: &str) -> Option<usize> {
+        self.by_name.get(name).copied()
+    }
+
+    /// Required columns have values.
+    pub(crate) fn check_required(&self, cells: &[Cell<'_>]) -> Result<(), Flaw> {
+        let missing = self
+            .columns
+            .iter()
+            .zip(cells)
+            .position(|(column, cell)| column.required && matches!(cell, Cell::Absent | Cell::Null));
+        match missing {
+            None => Ok(()),
+            Some(column) => Err(Flaw {
+                rule: rule::MISSING_REQUIRED,
+                column: Some(column),
+                at: None,
+                message: "required, but absent or null".into(),
+            }),
         }
     }
 }
@@ -110,20 +132,7 @@ pub(crate) fn read_object<'a>(shape: &Shape, line: &'a str, cells: &mut [Cell<'a
     if let Some(flaw) = row.flaw {
         return Err(flaw);
     }
-    let missing = shape
-        .columns
-        .iter()
-        .zip(cells.iter())
-        .position(|(column, cell)| column.required && matches!(cell, Cell::Absent | Cell::Null));
-    match missing {
-        None => Ok(()),
-        Some(column) => Err(Flaw {
-            rule: rule::MISSING_REQUIRED,
-            column: Some(column),
-            at: None,
-            message: "required, but absent or null".into(),
-        }),
-    }
+    shape.check_required(cells)
 }
 
 fn not_json(error: &serde_json::Error) -> Flaw {

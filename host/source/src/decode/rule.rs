@@ -12,6 +12,19 @@ pub(crate) const TOO_DEEP: &str = "too_deep";
 pub(crate) const INVALID_DECIMAL: &str = "invalid_decimal";
 pub(crate) const INVALID_TIMESTAMP: &str = "invalid_timestamp";
 pub(crate) const INVALID_DATE: &str = "invalid_date";
+/// Of CSV: the header does not name a required column.
+pub(crate) const MISSING_COLUMN: &str = "missing_column";
+/// Of CSV: the header names a column twice, or none, or cannot be read.
+pub(crate) const INVALID_HEADER: &str = "invalid_header";
+pub(crate) const WRONG_FIELD_COUNT: &str = "wrong_field_count";
+pub(crate) const UNCLOSED_QUOTE: &str = "unclosed_quote";
+pub(crate) const INVALID_QUOTE: &str = "invalid_quote";
+/// Bytes that are no record by the schema.
+pub(crate) const INVALID_AVRO: &str = "invalid_avro";
+/// The registry has no such schema, or none that can be used.
+pub(crate) const UNKNOWN_SCHEMA: &str = "unknown_schema";
+/// Bytes that are no message of the type.
+pub(crate) const INVALID_PROTOBUF: &str = "invalid_protobuf";
 /// Given by the reader.
 pub(crate) const LINE_TOO_LONG: &str = "line_too_long";
 
@@ -19,7 +32,7 @@ pub(crate) const LINE_TOO_LONG: &str = "line_too_long";
 pub(crate) const TOMBSTONE: &str = "tombstone";
 
 /// Every rule of this crate.
-pub(crate) const ALL: [&str; 14] = [
+pub(crate) const ALL: [&str; 22] = [
     EMPTY_LINE,
     INVALID_UTF8,
     INVALID_JSON,
@@ -32,6 +45,14 @@ pub(crate) const ALL: [&str; 14] = [
     INVALID_DECIMAL,
     INVALID_TIMESTAMP,
     INVALID_DATE,
+    MISSING_COLUMN,
+    INVALID_HEADER,
+    WRONG_FIELD_COUNT,
+    UNCLOSED_QUOTE,
+    INVALID_QUOTE,
+    INVALID_AVRO,
+    UNKNOWN_SCHEMA,
+    INVALID_PROTOBUF,
     LINE_TOO_LONG,
     TOMBSTONE,
 ];

@@ -4,12 +4,12 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{
     Date32Type, Decimal128Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType,
 };
-use malla_contract::{Classification, Column, ColumnType};
+use malla_contract::{Classification, Column, ColumnType, Table};
 use proptest::prelude::*;
 
 use super::*;
 
-fn column(name: &str, ty: ColumnType, required: bool) -> Column {
+pub(in crate::decode) fn column(name: &str, ty: ColumnType, required: bool) -> Column {
     Column {
         name: name.to_owned(),
         ty,
@@ -25,7 +25,7 @@ fn column(name: &str, ty: ColumnType, required: bool) -> Column {
     }
 }
 
-fn table() -> Table {
+pub(in crate::decode) fn table() -> Table {
     Table {
         name: "todo".to_owned(),
         description: None,
@@ -50,8 +50,20 @@ fn table() -> Table {
     }
 }
 
+fn source() -> Source {
+    Source {
+        name: "todo".to_owned(),
+        table: table(),
+        event_time: None,
+        format: Format::Json,
+    }
+}
+
 fn decode(text: &[u8]) -> Decoded {
-    Decoder::new(&table()).decode(&Lines::of_text("p", text)).unwrap()
+    Decoder::new(&source())
+        .unwrap()
+        .decode(&Lines::of_text("p", text))
+        .unwrap()
 }
 
 /// Rule, column and byte of the only line.
@@ -261,7 +273,7 @@ fn messages_carry_no_values() {
 
 fn check(bytes: &[u8]) -> Result<(), TestCaseError> {
     let lines = Lines::of_text("p", bytes);
-    let decoded = Decoder::new(&table()).decode(&lines).unwrap();
+    let decoded = Decoder::new(&source()).unwrap().decode(&lines).unwrap();
     prop_assert_eq!(decoded.batch.num_rows(), decoded.rows.len());
     let mut all: Vec<u32> = decoded
         .rows

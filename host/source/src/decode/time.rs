@@ -1,6 +1,6 @@
 //! Dates and times from text: RFC 3339, with an offset, to UTC.
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, SecondsFormat};
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 
@@ -22,20 +22,52 @@ pub(crate) fn parse_date(text: &str) -> Option<i32> {
 /// the fraction are cut off. A leap second (`:60`) is refused.
 pub(crate) fn parse_timestamp(text: &str) -> Option<i64> {
     let date = parse_date(text.get(..10)?)?;
-    let [b'T' | b't' | b' ', h1, h2, b':', m1, m2, b':', s1, s2, rest @ ..] = text.as_bytes().get(10..)?
-    else {
+    parse_clock(date, text.as_bytes().get(10..)?, None)
+}
+
+/// Microseconds since 1970-01-01T00:00:00Z of a day and what stands after it: a separator, the time of the day and its offset. A
+/// time without an offset is `offset` seconds east of UTC, if that is given.
+pub(crate) fn parse_clock(date: i32, text: &[u8], offset: Option<i32>) -> Option<i64> {
+    let [b'T' | b't' | b' ', h1, h2, b':', m1, m2, b':', s1, s2, rest @ ..] = text else {
         return None;
     };
     let hour = number(&[*h1, *h2]).filter(|hour| *hour < 24)?;
     let minute = number(&[*m1, *m2]).filter(|minute| *minute < 60)?;
     let second = number(&[*s1, *s2]).filter(|second| *second < 60)?;
-    let (micros, offset) = match rest {
+    let (micros, rest) = match rest {
         [b'.', rest @ ..] => parse_fraction(rest)?,
         rest => (0, rest),
     };
-    let seconds =
-        i64::from(date) * 86_400 + i64::from(hour * 3600 + minute * 60 + second) - parse_offset(offset)?;
+    let offset = match (rest, offset) {
+        ([], Some(offset)) => i64::from(offset),
+        _ => parse_offset(rest)?,
+    };
+    let seconds = i64::from(date) * 86_400 + i64::from(hour * 3600 + minute * 60 + second) - offset;
     Some(seconds * MICROS_PER_SECOND + micros)
+}
+
+/// Whether a day is in the years 0000 to 9999, as all that come as text are.
+pub(crate) fn is_day(days: i32) -> bool {
+    (-719_528..=2_932_896).contains(&days)
+}
+
+/// Whether a time is.
+pub(crate) fn is_time(micros: i64) -> bool {
+    i32::try_from(micros.div_euclid(86_400 * MICROS_PER_SECOND)).is_ok_and(is_day)
+}
+
+/// `YYYY-MM-DD`, or the number of days where there is no such date.
+pub(crate) fn date_text(days: i64) -> String {
+    let date = i32::try_from(days).ok().and_then(NaiveDate::from_epoch_days);
+    date.map_or_else(|| days.to_string(), |date| date.to_string())
+}
+
+/// RFC 3339 in UTC, or the number of microseconds where there is no such time.
+pub(crate) fn timestamp_text(micros: i64) -> String {
+    DateTime::from_timestamp_micros(micros).map_or_else(
+        || micros.to_string(),
+        |time| time.to_rfc3339_opts(SecondsFormat::AutoSi, true),
+    )
 }
 
 fn parse_fraction(text: &[u8]) -> Option<(i64, &[u8])> {
@@ -74,7 +106,8 @@ fn number(digits: &[u8]) -> Option<u32> {
     })
 }
 
-fn days(year: u32, month: u32, day: u32) -> Option<i32> {
+/// Days since 1970-01-01.
+pub(crate) fn days(year: u32, month: u32, day: u32) -> Option<i32> {
     let date = NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day)?;
     Some(date.to_epoch_days())
 }
@@ -82,7 +115,6 @@ fn days(year: u32, month: u32, day: u32) -> Option<i32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chrono::{DateTime, SecondsFormat};
     use proptest::prelude::*;
 
     #[test]
@@ -124,6 +156,17 @@ mod tests {
         assert_eq!(parse_date("2026-11-21"), Some(20_778));
         assert_eq!(parse_date("2026-1-21"), None);
         assert_eq!(parse_date("+026-11-21"), None);
+    }
+
+    #[test]
+    fn the_years_that_count() {
+        assert_eq!(parse_date("0000-01-01"), Some(-719_528));
+        assert_eq!(parse_date("9999-12-31"), Some(2_932_896));
+        assert!(is_day(-719_528) && !is_day(-719_529) && is_day(2_932_896) && !is_day(2_932_897));
+        assert!(is_time(253_402_300_799_999_999) && !is_time(253_402_300_800_000_000));
+        assert!(is_time(-62_167_219_200_000_000) && !is_time(-62_167_219_200_000_001));
+        assert_eq!(date_text(20_778), "2026-11-21");
+        assert_eq!(timestamp_text(1_795_274_430_500_000), "2026-11-21T15:20:30.500Z");
     }
 
     proptest! {

@@ -29,6 +29,16 @@ pub(crate) enum Cell<'a> {
     Micros(i64),
 }
 
+impl Cell<'_> {
+    /// Bytes of text that it adds to its column.
+    pub(crate) fn text_len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            _ => 0,
+        }
+    }
+}
+
 /// Why a value does not fit its column. The message carries nothing of the value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Misfit {
@@ -37,7 +47,7 @@ pub(crate) struct Misfit {
 }
 
 impl Misfit {
-    fn new(rule: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn new(rule: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
             rule,
             message: message.into(),
@@ -146,7 +156,7 @@ fn unescape(raw: &str) -> Result<Cow<'_, str>, Misfit> {
 }
 
 /// Whole numbers, exactly; `1.0` and `1e3` are whole too.
-fn integer(raw: &str, min: i64, max: i64) -> Result<Cell<'static>, Misfit> {
+pub(crate) fn integer(raw: &str, min: i64, max: i64) -> Result<Cell<'static>, Misfit> {
     let value = match raw.parse::<i64>() {
         Ok(value) => i128::from(value),
         Err(_) => parse_decimal(raw, 38, 0).map_err(|error| match error {
@@ -162,32 +172,36 @@ fn integer(raw: &str, min: i64, max: i64) -> Result<Cell<'static>, Misfit> {
     }
 }
 
-fn out_of_range(min: i64, max: i64) -> Misfit {
+pub(crate) fn out_of_range(min: i64, max: i64) -> Misfit {
     Misfit::new(
         rule::OUT_OF_RANGE,
         format!("expected a whole number from {min} to {max}"),
     )
 }
 
-fn decimal(text: &str, precision: u8, scale: u8) -> Result<Cell<'static>, Misfit> {
+pub(crate) fn decimal(text: &str, precision: u8, scale: u8) -> Result<Cell<'static>, Misfit> {
     parse_decimal(text, precision, scale)
         .map(Cell::Decimal)
-        .map_err(|error| match error {
-            DecimalError::NotANumber => {
-                Misfit::new(rule::INVALID_DECIMAL, "text that is not a number like 1234.50")
-            }
-            DecimalError::TooPrecise => Misfit::new(
-                rule::INVALID_DECIMAL,
-                format!("more than {scale} digits after the point"),
+        .map_err(|error| misfit_of_decimal(error, precision, scale))
+}
+
+pub(crate) fn misfit_of_decimal(error: DecimalError, precision: u8, scale: u8) -> Misfit {
+    match error {
+        DecimalError::NotANumber => {
+            Misfit::new(rule::INVALID_DECIMAL, "text that is not a number like 1234.50")
+        }
+        DecimalError::TooPrecise => Misfit::new(
+            rule::INVALID_DECIMAL,
+            format!("more than {scale} digits after the point"),
+        ),
+        DecimalError::OutOfRange => Misfit::new(
+            rule::OUT_OF_RANGE,
+            format!(
+                "more than {} digits before the point",
+                precision.saturating_sub(scale)
             ),
-            DecimalError::OutOfRange => Misfit::new(
-                rule::OUT_OF_RANGE,
-                format!(
-                    "more than {} digits before the point",
-                    precision.saturating_sub(scale)
-                ),
-            ),
-        })
+        ),
+    }
 }
 
 /// Levels of nesting of a valid JSON value.

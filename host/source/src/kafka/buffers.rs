@@ -202,7 +202,7 @@ mod tests {
     fn messages_come_out_in_order_and_in_batches() {
         let buffers = Buffers::new(LIMIT);
         buffers.push(0, 4, Some(b"nobody reads this yet"), None);
-        buffers.open(0, Lines::of_messages("0", 5, false));
+        buffers.open(0, Lines::of_topic("0", 5, false));
         assert!(matches!(buffers.take(0), Taken::Later));
         // What was there before, and gaps that compaction left.
         for offset in [3, 4, 5, 6, 9, 9, 10, 20, 21, 22, 23, 24] {
@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn a_tombstone_is_a_line_with_a_problem() {
         let buffers = Buffers::new(LIMIT);
-        buffers.open(3, Lines::of_messages("3", 0, true));
+        buffers.open(3, Lines::of_topic("3", 0, true));
         buffers.push(3, 0, None, Some(b"t-1"));
         buffers.end(3);
         let Taken::Lines(lines) = buffers.take(3) else {
@@ -240,8 +240,8 @@ mod tests {
     #[test]
     fn what_waits_is_bounded_and_counted() {
         let buffers = Buffers::new(LIMIT);
-        buffers.open(0, Lines::of_messages("0", 0, true));
-        buffers.open(1, Lines::of_messages("1", 0, true));
+        buffers.open(0, Lines::of_topic("0", 0, true));
+        buffers.open(1, Lines::of_topic("1", 0, true));
         let message = [b'x'; 100];
         for offset in 0..30 {
             buffers.push(0, offset, Some(&message), None);

@@ -7,7 +7,8 @@ use chrono::{DateTime, Utc};
 use rdkafka::ClientConfig;
 use serde::Deserialize;
 
-use crate::SourceError;
+use crate::sftp::Secret;
+use crate::{Registry, SourceError};
 
 /// A topic, and librdkafka's settings for it.
 #[derive(Clone, Deserialize)]
@@ -20,8 +21,22 @@ pub struct KafkaConfig {
     pub start: KafkaStart,
     /// Topic that is told of every line in quarantine.
     pub dead_letter_topic: Option<String>,
+    /// Where the schemas are that messages in Avro name by number.
+    pub schema_registry: Option<RegistryConfig>,
     /// Settings of librdkafka by their names: `bootstrap.servers`, `security.protocol`, `group.id`, ..
     pub settings: BTreeMap<String, KafkaSetting>,
+}
+
+/// A schema registry that speaks Confluent's protocol.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegistryConfig {
+    /// Its address: `https://registry.example.com`.
+    pub url: String,
+    /// Who asks.
+    pub user: Option<String>,
+    /// Where the password is.
+    pub password: Option<Secret>,
 }
 
 /// Where a partition begins that no table knows.
@@ -155,6 +170,25 @@ impl KafkaConfig {
         }
     }
 
+    /// Where the schemas of messages are.
+    ///
+    /// # Errors
+    /// Its password is not in the environment.
+    pub fn schemas(&self) -> Result<Option<Registry>, SourceError> {
+        let Some(config) = &self.schema_registry else {
+            return Ok(None);
+        };
+        let registry = Registry::new(&config.url);
+        let (Some(user), Some(password)) = (&config.user, &config.password) else {
+            return Ok(Some(registry));
+        };
+        let setting = KafkaSetting::Env {
+            env: password.env.clone(),
+        };
+        let password = self.value("schema_registry.password", &setting)?;
+        Ok(Some(registry.with_password(user, &password)))
+    }
+
     /// The brokers, for messages.
     pub(crate) fn brokers(&self) -> String {
         self.settings
@@ -191,6 +225,7 @@ mod tests {
             topic: "ventas.transacciones".into(),
             start: KafkaStart::Earliest,
             dead_letter_topic: None,
+            schema_registry: None,
             settings: settings
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), value.clone()))

@@ -25,7 +25,7 @@ use rdkafka::TopicPartitionList;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 
-pub use self::config::{KafkaConfig, KafkaSetting, KafkaStart};
+pub use self::config::{KafkaConfig, KafkaSetting, KafkaStart, RegistryConfig};
 pub use self::reader::KafkaReader;
 pub use self::writer::KafkaWriter;
 
@@ -184,7 +184,7 @@ impl KafkaSource {
             };
             // Where a flow first began is kept, so that a restart begins there and not at a later end.
             let announces = position.is_none() && start > low;
-            let lines = Lines::of_messages(name, start, position.is_none() && !announces);
+            let lines = Lines::of_topic(name, start, position.is_none() && !announces);
             self.shared.buffers.open(partition, lines);
             readers.push(KafkaReader::new(
                 Arc::clone(&self.shared),

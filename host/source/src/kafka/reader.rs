@@ -40,7 +40,7 @@ impl KafkaReader {
     pub fn next(&mut self, mode: Mode) -> Result<Read, SourceError> {
         self.shared.check()?;
         if std::mem::take(&mut self.announces) {
-            let start = Lines::of_messages(&self.name, self.position, true);
+            let start = Lines::of_topic(&self.name, self.position, true);
             return Ok(Read::Lines(start));
         }
         Ok(match self.shared.buffers.take(self.partition) {

@@ -23,7 +23,7 @@ pub(super) fn repeat(
     to: i64,
     begins: bool,
 ) -> Result<Lines, SourceError> {
-    let mut lines = Lines::of_messages(name, from, begins);
+    let mut lines = Lines::of_topic(name, from, begins);
     if from == to {
         return Ok(lines);
     }

@@ -39,6 +39,7 @@ fn topic(name: &str, partitions: i32) -> Topic {
         topic: name.clone(),
         start: KafkaStart::Earliest,
         dead_letter_topic: None,
+        schema_registry: None,
         settings: settings
             .iter()
             .map(|(name, value)| ((*name).to_owned(), KafkaSetting::Text((*value).to_owned())))

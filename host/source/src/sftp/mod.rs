@@ -14,10 +14,12 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
+use malla_contract::Format;
 
 pub use self::config::{Secret, SftpConfig};
 
 use self::remote::{Remote, RemoteFile};
+use crate::framing::Layout;
 use crate::names::{decode_name, journal_name};
 use crate::{
     BatchLimit, Change, DirectoryConfig, DirectorySource, Lines, Mode, PartitionReader, Read, SourceError,
@@ -77,9 +79,20 @@ impl SftpSource {
     ///
     /// # Errors
     /// A setting is wrong, or the spool cannot be made.
-    pub fn open(config: &SftpConfig, spool: &Path, journals: &Path) -> Result<Self, SourceError> {
+    pub fn open(
+        config: &SftpConfig,
+        spool: &Path,
+        journals: &Path,
+        format: &Format,
+    ) -> Result<Self, SourceError> {
         config.check()?;
         config.login()?;
+        let extensions = Layout::of(format)
+            .ok_or_else(|| SourceError::NotInFiles {
+                path: config.folder.clone().into(),
+                format: format.as_str(),
+            })?
+            .extensions;
         let files = spool.join("files");
         let parts = spool.join("parts");
         for folder in [&files, &parts] {
@@ -90,7 +103,7 @@ impl SftpSource {
             })?;
         }
         // What is left of an earlier process is fetched again, unless it is there whole.
-        let mut spool_config = DirectoryConfig::new(&files, journals);
+        let mut spool_config = DirectoryConfig::new(&files, journals).with_format(format);
         spool_config.settle = Duration::ZERO;
         let shared = Arc::new(Shared {
             config: config.clone(),
@@ -102,6 +115,7 @@ impl SftpSource {
             shared: Arc::clone(&shared),
             files,
             parts,
+            extensions,
             changes: sender,
             sizes: BTreeMap::new(),
         };
@@ -129,7 +143,7 @@ impl SftpSource {
     /// A setting is wrong, or the server does not let us in.
     pub fn try_out(config: &SftpConfig) -> Result<usize, SourceError> {
         config.check()?;
-        Ok(Remote::connect(config)?.list()?.len())
+        Ok(Remote::connect(config)?.list(None)?.len())
     }
 
     /// Files that were fetched since the last call.
@@ -310,6 +324,7 @@ struct Fetcher {
     shared: Arc<Shared>,
     files: PathBuf,
     parts: PathBuf,
+    extensions: &'static [&'static str],
     changes: Sender<Change>,
     /// Sizes at the last look, and since when they are the same.
     sizes: BTreeMap<String, Instant>,
@@ -358,7 +373,7 @@ impl Fetcher {
             None => Remote::connect(&config)?,
         };
         self.put_away(&connected)?;
-        let listed = connected.list()?;
+        let listed = connected.list(Some(self.extensions))?;
         let now = Instant::now();
         self.sizes.retain(|partition, _| listed.contains_key(partition));
         let mut waits = false;

@@ -92,7 +92,12 @@ impl Remote {
     }
 
     /// Files that are meant, by their partition.
-    pub(super) fn list(&self) -> Result<BTreeMap<String, RemoteFile>, SourceError> {
+    ///
+    /// `extensions`: of files in the source's format; all when absent.
+    pub(super) fn list(
+        &self,
+        extensions: Option<&[&str]>,
+    ) -> Result<BTreeMap<String, RemoteFile>, SourceError> {
         let folder = Path::new(&self.config.folder);
         let entries = self
             .sftp
@@ -107,9 +112,9 @@ impl Remote {
                 );
                 continue;
             };
+            let fits = extensions.is_none_or(|extensions| segment_name(name, extensions).is_some());
             // The rest is other people's, or not whole.
-            if !stat.is_file() || is_private(name) || !self.config.means(name) || segment_name(name).is_none()
-            {
+            if !stat.is_file() || is_private(name) || !self.config.means(name) || !fits {
                 continue;
             }
             let file = RemoteFile {

@@ -1,6 +1,7 @@
 //! The reader against folders that change.
 
 mod basics;
+mod csv;
 mod mess;
 mod model;
 
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use flate2::write::GzEncoder;
+use malla_contract::Format;
 use tempfile::TempDir;
 
 use crate::{BatchLimit, DirectoryConfig, DirectorySource, Lines, Mode, PartitionReader, SourceError};
@@ -19,6 +21,8 @@ struct Bed {
     dir: TempDir,
     settle: Duration,
     max_line_bytes: usize,
+    abandon: Duration,
+    format: Format,
 }
 
 impl Bed {
@@ -27,6 +31,8 @@ impl Bed {
             dir: TempDir::new().unwrap(),
             settle: Duration::ZERO,
             max_line_bytes: 1 << 20,
+            abandon: Duration::from_secs(60),
+            format: Format::Json,
         };
         fs::create_dir_all(bed.path("")).unwrap();
         bed
@@ -45,7 +51,9 @@ impl Bed {
     }
 
     fn source(&self) -> DirectorySource {
-        let mut config = DirectoryConfig::new(self.root(), self.dir.path().join("state"));
+        let mut config =
+            DirectoryConfig::new(self.root(), self.dir.path().join("state")).with_format(&self.format);
+        config.abandon = self.abandon;
         config.settle = self.settle;
         config.max_line_bytes = self.max_line_bytes;
         DirectorySource::open(config).unwrap()
