@@ -4,11 +4,12 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use crate::guests;
 use crate::shell::{self, Profile, cargo, command};
+use crate::{guests, machine};
 
 pub(crate) fn build() -> Result<()> {
     let started = Instant::now();
+    machine::libraries()?;
     shell::run(
         "cargo build --release (the first time takes minutes)",
         cargo().args(["build", "--release", "--package", "malla"]),

@@ -34,6 +34,36 @@ pub(crate) fn wasm() -> Result<()> {
     }
 }
 
+/// What the host is linked with: the file by which it is known, and its Debian package.
+const LIBRARIES: [(&str, &str); 2] = [
+    ("/usr/include/openssl/ssl.h", "libssl-dev"),
+    ("/usr/bin/pkg-config", "pkg-config"),
+];
+
+/// Makes sure that the host can be built, or says what is missing.
+pub(crate) fn libraries() -> Result<()> {
+    if output(command("pkg-config").args(["--exists", "openssl"])).is_some() {
+        return Ok(());
+    }
+    let missing: Vec<&str> = LIBRARIES
+        .iter()
+        .filter(|(file, _)| !std::path::Path::new(file).exists())
+        .map(|(_, package)| *package)
+        .collect();
+    // Where it stands elsewhere, whoever put it there has told the build.
+    if missing.is_empty() || std::env::var_os("OPENSSL_DIR").is_some() {
+        return Ok(());
+    }
+    let packages = missing.join(" ");
+    if !may_apt() {
+        bail!(
+            "Kafka and SFTP are reached by OpenSSL, whose headers are not on this machine: sudo apt-get install {packages}"
+        );
+    }
+    eprintln!("Kafka and SFTP are reached by OpenSSL: installing Debian's {packages}.");
+    apt(&missing)
+}
+
 /// Servers that the tests start: the program, and the Debian package that it is in.
 const SERVERS: [(&str, &str); 1] = [("/usr/sbin/sshd", "openssh-server")];
 

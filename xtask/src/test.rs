@@ -9,6 +9,7 @@ use crate::{demo, guests, machine};
 
 pub(crate) fn run() -> Result<()> {
     let started = Instant::now();
+    machine::libraries()?;
     machine::servers()?;
     shell::run("format", cargo().args(["fmt", "--all", "--check"]))?;
     clippy()?;

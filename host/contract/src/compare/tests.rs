@@ -7,7 +7,8 @@ const VENTAS: &str = include_str!("../../../../plugins/ventas/contract.yaml");
 
 /// Ventas, and ventas at another version, changed.
 fn changed(version: &str, change: impl FnOnce(&mut Contract)) -> Comparison {
-    let old = Contract::parse(VENTAS).unwrap();
+    let mut old = Contract::parse(VENTAS).unwrap();
+    old.version = Version::new(1, 0, 0);
     let mut new = old.clone();
     new.version = version.parse().unwrap();
     change(&mut new);
@@ -173,9 +174,10 @@ fn tables_steps_and_lookups() {
         "otra".clone_into(&mut new.domain);
     });
     assert_snapshot!(gone, @r"
-    Ventas 1.0.0 -> 2.0.0-alpha: 3 breaking, 0 additive, 0 notes
+    Ventas 1.0.0 -> 2.0.0-alpha: 4 breaking, 0 additive, 0 notes
     breaking  contract: domain was `ventas` and is `otra` (identity); breaks readers, producers
     breaking  product `transacciones`: removed (table-removed); breaks readers
+    breaking  product `daily-revenue`: removed (table-removed); breaks readers
     breaking  source `transacciones`: removed (table-removed); breaks producers
     version 2.0.0-alpha is enough
     ");

@@ -61,6 +61,7 @@ schema:
   - name: daily-revenue
     properties:
       - { name: fecha, logicalType: date, required: true, partitioned: true, partitionKeyPosition: 1 }
+      - { name: ventas, logicalType: integer, physicalType: bigint }
 customProperties:
   - property: mallaGold
     value:
@@ -89,7 +90,7 @@ customProperties:
                 "product: daily-revenues",
                 "did you mean `daily-revenue`?",
             ),
-            ("SELECT fecha", "DELETE", "line 15"),
+            ("SELECT fecha", "DELETE", "line 16"),
             (
                 "customProperties:",
                 "customProperties:\n  - property: mallaSteps\n    value: [{ name: s, source: x, product: daily-revenue, reads: [] }]",

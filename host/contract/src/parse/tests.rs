@@ -196,7 +196,7 @@ customProperties:
     line 6: status: is empty: write a text, or remove the field
     line 7: doman: unknown field in a contract: did you mean `domain`?
     line 9: schema[0].name: `Evento` does not start with a letter from `a` to `z`: use `a` to `z`, `0` to `9`, `_`, and `-` between words, starting with a letter
-    line 9: schema[0].name: no step makes product `Evento`: add one to `mallaSteps`; if it is what arrives, name it in `mallaSources`
+    line 9: schema[0].name: no step makes product `Evento`: add one to `mallaSteps`, or SQL to `mallaGold`; if it is what arrives, name it in `mallaSources`
     line 11: schema[0].tags[0]: tag `pii:email` has no meaning here: put it on columns
     line 12: schema[0].propertis: unknown field in a schema object: did you mean `properties`?
     line 14: schema[0].properties[0]: a column without a type: add `logicalType`: one of `string`, `boolean`, `integer`, `number`, `date`, `timestamp`
@@ -304,12 +304,12 @@ line 20: customProperties[2].value: is the number `4`: put it in quotes to make 
 fn a_product_without_a_step() {
     assert_snapshot!(broken("customProperties:", "  - name: daily-\n    properties: []\ncustomProperties:"), @r"
     line 15: schema[2].name: `daily-` is not fit for a name: use `a` to `z`, `0` to `9`, `_`, and `-` between words, starting with a letter
-    line 15: schema[2].name: no step makes product `daily-`: add one to `mallaSteps`; if it is what arrives, name it in `mallaSources`
+    line 15: schema[2].name: no step makes product `daily-`: add one to `mallaSteps`, or SQL to `mallaGold`; if it is what arrives, name it in `mallaSources`
     line 16: schema[2].properties: a table without columns: add a property
     ");
     let product =
         "  - name: daily-revenue\n    properties: [{ name: a, logicalType: string }]\ncustomProperties:";
-    assert_snapshot!(broken("customProperties:", product), @"line 15: schema[2].name: no step makes product `daily-revenue`: add one to `mallaSteps`; if it is what arrives, name it in `mallaSources`");
+    assert_snapshot!(broken("customProperties:", product), @"line 15: schema[2].name: no step makes product `daily-revenue`: add one to `mallaSteps`, or SQL to `mallaGold`; if it is what arrives, name it in `mallaSources`");
 }
 
 #[test]

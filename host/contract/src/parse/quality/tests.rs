@@ -420,7 +420,6 @@ line 8: slaProperties[0]: a time without a unit: add `unit`, such as `m` or `h`
 line 9: slaProperties[1].unit: unknown unit `y`: use `s`, `m` (minutes), `h`, `d` or `w`: months and years are no exact time
 line 10: slaProperties[2].value: `0` is no length of time: write a number above 0
 line 11: slaProperties[3].value: `soon` is no number to compare with: write at most 18 digits, without quotes, at most 9 of them after the point
-line 12: slaProperties[4].element: `dia` is of type `date`: name a column of type `timestamp`
 line 13: slaProperties[5].element: no column `inicios` in `t`: did you mean `inicio`?
 line 14: slaProperties[6].element: no schema object `tt`: use one of `t`, `e`
 "##);
