@@ -51,7 +51,7 @@ pub const TEMPLATE: [(&str, &str); 8] = [
 
 /// What a new mesh starts with besides, for each of these domains whose plugin it has: the domain, name in the folder, and
 /// text. A rule about a domain that is not there would match nothing, and a test of it fail.
-pub const DOMAIN_TEMPLATES: [(&str, &str, &str); 4] = [
+pub const DOMAIN_TEMPLATES: [(&str, &str, &str); 6] = [
     (
         "logistica",
         "domains/logistica.csv",
@@ -61,6 +61,16 @@ pub const DOMAIN_TEMPLATES: [(&str, &str, &str); 4] = [
         "logistica",
         "tests/logistica.toml",
         include_str!("../../../policies/tests/logistica.toml"),
+    ),
+    (
+        "logistica",
+        "domains/ventas.logistica.csv",
+        include_str!("../../../policies/domains/ventas.logistica.csv"),
+    ),
+    (
+        "producto",
+        "domains/ventas.producto.csv",
+        include_str!("../../../policies/domains/ventas.producto.csv"),
     ),
     (
         "producto",
@@ -193,9 +203,11 @@ impl PolicyFiles {
         self.texts.get(name)?.as_deref().ok()
     }
 
-    /// The domains' files that could be read: name of the file, domain, text.
+    /// The domains' files that could be read: name of the file, domain, text. A domain may have several: `ventas.csv`,
+    /// `ventas.logistica.csv`.
     pub(crate) fn domains(&self) -> impl Iterator<Item = (&str, &str, &str)> {
         self.inside(DOMAINS_FOLDER, ".csv")
+            .map(|(name, stem, text)| (name, stem.split('.').next().unwrap_or(stem), text))
     }
 
     /// The files of tests that could be read: name of the file, its name without folder and ending, text.

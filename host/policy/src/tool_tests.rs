@@ -103,7 +103,7 @@ fn explain_what_a_step_sees() {
       `ingresos` is the purpose that the contract of ventas names; only columns in a step's `reads` enter it.
     Rows: all.
     Columns:
-      email  raw  plugin:ventas may see the values behind the masks of ventas_raw.transacciones/email for `ingresos` (domains/ventas.csv:24).
+      email  raw  plugin:ventas may see the values behind the masks of ventas_raw.transacciones/email for `ingresos` (domains/ventas.csv:27).
     ");
 }
 
@@ -119,7 +119,7 @@ user:nadie may not read ventas.transacciones for `informes`.
   No rule lets user:nadie read it, or any of its columns, for `informes`.
   user:nadie has no role in ventas.
 "##);
-    assert_snapshot!(explained("user:ana", "informes", "ventas.nada"), @"no table or column `ventas.nada` in the contracts: there are ventas.transacciones, ventas_raw.transacciones and ventas_quarantine.transacciones");
+    assert_snapshot!(explained("user:ana", "informes", "ventas.nada"), @"no table or column `ventas.nada` in the contracts: there are ventas.transacciones, ventas.daily-revenue, ventas_raw.transacciones and ventas_quarantine.transacciones");
     let closed = add(
         files(),
         GLOBAL_FILE,
@@ -237,6 +237,7 @@ row-filters.toml:5: a value that is no `string`, the type of `region`: write tex
     let said: Vec<String> = warnings.iter().map(ToString::to_string).collect();
     assert_snapshot!(said.join("\n"), @r##"
 declassify.toml:1: never matches: no column `dominio` in `ventas.transacciones`; correct the name
+domains/ventas.csv: no rule lets `plugin:ventas` write `ventas.daily-revenue`: what feeds it does not run; add p, plugin:ventas, ventas, ventas.*, write, *, allow
 domains/ventas.csv: no rule lets `plugin:ventas` write `ventas.transacciones`: what feeds it does not run; add p, plugin:ventas, ventas, ventas.*, write, *, allow
 domains/ventas.csv: no rule lets `plugin:ventas` write `ventas_quarantine.transacciones`: what feeds it does not run; add p, plugin:ventas, ventas, ventas_quarantine.*, write, *, allow
 domains/ventas.csv: no rule lets `plugin:ventas` write `ventas_raw.transacciones`: what feeds it does not run; add p, plugin:ventas, ventas, ventas_raw.*, write, *, allow
@@ -306,6 +307,8 @@ fn diff_says_who_gains_and_who_loses() {
     assert_snapshot!(diff(&old, &new, &contracts()), @r##"
 undeclared pii:phone
   block, was mask
+ventas.daily-revenue
+  user:nuevo: gain it: columns: 6 plain
 ventas.transacciones
   user:nuevo: gain it: columns: 11 plain, 1 masked and 1 hidden
   role:finanzas and service:reportes: see only rows where canal is not tienda
@@ -313,8 +316,10 @@ ventas.transacciones/canal
   role:finanzas and service:reportes: gain it, plain
   may be declared internal without pii:email, until 2027-01-31
 ventas.transacciones/email
+  plugin:ventas: see it masked with mask-alphanum, was masked with token, to join as pii:email (for ingresos)
   role:analista, role:analista-mx, role:equipo-ventas, role:plataforma, user:admin, user:ana, user:luis and user:vera: see it masked with mask-alphanum, was masked with token, to join as pii:email
 ventas.transacciones/tarjeta
+  plugin:ventas: lose it, was masked with show-last-4 (for ingresos)
   role:analista, role:analista-mx, role:equipo-ventas, role:plataforma, user:admin, user:ana, user:luis and user:vera: lose it, was masked with show-last-4
 ventas_quarantine.transacciones/line
   role:equipo-ventas, role:plataforma, user:admin and user:vera: lose it, was masked with replace-with-null
@@ -402,7 +407,7 @@ rows = ["region is Norte"]
 3 of 5 FAILED  an analyst is kept out
     tests/ventas.toml:20: expected to be denied, is readable
 4 of 5 FAILED  a table
-    tests/ventas.toml:27: no table `ventas.nada` in the contracts: there are ventas.transacciones, ventas_raw.transacciones and ventas_quarantine.transacciones
+    tests/ventas.toml:27: no table `ventas.nada` in the contracts: there are ventas.transacciones, ventas.daily-revenue, ventas_raw.transacciones and ventas_quarantine.transacciones
 5 of 5 OK      one that holds
 1 of 5 cases hold.
 "##);
