@@ -68,6 +68,40 @@ fn a_tick_is_completed_under_the_policy_that_it_was_begun_under() {
     assert_eq!(accounted(&mesh), 2);
 }
 
+/// Another host, which never had the plugin or the policy that began the tick, gets both from the lake.
+#[test]
+fn a_tick_is_completed_by_a_host_that_ran_neither_its_plugin_nor_its_policy() {
+    let mesh = Mesh::ventas();
+    mesh.put(&sale_with("t-1", &[("canal", json!("web, +52 55 8765 4321"))]));
+    mesh.run_once();
+    undo_last_commit(&mesh, "curated/transacciones");
+    mesh.edit("policies/masks.toml", "action = \"mask\"", "action = \"block\"");
+    mesh.contract(&[("Who bought.", "Whoever bought.")]);
+    // The journals go along: the folder is the same.
+    let state = mesh.path().join("state");
+    for folder in ["plugins", "policies", "compiled"] {
+        std::fs::remove_dir_all(state.join(folder)).unwrap();
+    }
+    mesh.run_once();
+    let rows = mesh.query("SELECT transaccion_id, canal FROM ventas.transacciones");
+    assert_eq!(rows.len(), 1, "{rows:?}");
+    assert!(!rows[0]["canal"].as_str().unwrap().contains("8765"), "{rows:?}");
+
+    // Bytes that are not what their name says complete nothing.
+    mesh.put(&sale("t-2"));
+    mesh.run_once();
+    undo_last_commit(&mesh, "curated/transacciones");
+    for folder in ["plugins", "policies", "compiled"] {
+        std::fs::remove_dir_all(state.join(folder)).unwrap();
+    }
+    for copy in files(&mesh.path().join("lake/_malla/plugins")) {
+        std::fs::copy(crate::support::evil(), copy).unwrap();
+    }
+    mesh.contract(&[("Who bought.", "Somebody bought.")]);
+    let said = mesh.fails(&["run"], &["--once"]);
+    assert!(said.contains("_malla") && said.contains("backup"), "{said}");
+}
+
 #[test]
 fn a_quarantine_table_that_went_missing_is_an_error_and_not_a_second_copy() {
     let mesh = Mesh::ventas();

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use deltalake::kernel::StructType;
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake::kernel::transaction::CommitProperties;
 use deltalake::logstore::{LogStoreRef, StorageConfig, logstore_for, logstore_with};
 use deltalake::{DeltaTable, DeltaTableError, ensure_table_uri};
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreScheme};
+use object_store::{ObjectStore, ObjectStoreExt, ObjectStoreScheme, PutMode, PutOptions};
 use url::Url;
 
 use crate::shape::Shape;
@@ -123,6 +124,47 @@ impl Lake {
         }
         tables.sort();
         Ok(tables)
+    }
+
+    /// Keeps bytes that are no table where every host of a mesh finds them, under a name that stands for just these bytes:
+    /// what is there stays.
+    ///
+    /// # Errors
+    /// The store's error.
+    pub async fn keep(&self, name: &str, bytes: Bytes) -> Result<(), LakeError> {
+        let create = PutOptions::from(PutMode::Create);
+        match self
+            .inner
+            .store
+            .put_opts(&self.aside(name)?, bytes.into(), create)
+            .await
+        {
+            Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What was kept under a name.
+    ///
+    /// # Errors
+    /// The store's error.
+    pub async fn kept(&self, name: &str) -> Result<Option<Bytes>, LakeError> {
+        match self.inner.store.get(&self.aside(name)?).await {
+            Ok(found) => Ok(Some(found.bytes().await?)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Beside the domains: no domain's name begins like that.
+    fn aside(&self, name: &str) -> Result<Path, LakeError> {
+        let (_, root) = ObjectStoreScheme::parse(&self.inner.root).map_err(|error| LakeError::Location {
+            location: self.inner.root.to_string(),
+            reason: error.to_string(),
+        })?;
+        Ok(name
+            .split('/')
+            .fold(root.join("_malla"), |path, part| path.join(part)))
     }
 
     async fn folders(&self, path: &Path) -> Result<BTreeSet<String>, LakeError> {

@@ -177,8 +177,13 @@ pub enum FlowError {
         quarantine: Option<i64>,
         behind: Option<i64>,
     },
+    #[error("cannot read or write `{}`: {source}", path.display())]
+    Copy {
+        path: PathBuf,
+        source: std::io::Error,
+    },
     #[error(
-        "partition `{partition}`: a commit was cut off that plugin {plugin} began under policy {policy}, and {} has no copy of both: copy `plugins` and `policies` there from the host that began it",
+        "partition `{partition}`: a commit was cut off that plugin {plugin} began under policy {policy}, and neither {} nor `_malla` in the lake has a copy of both that is whole: restore them from a backup",
         state.display()
     )]
     NotKept {

@@ -10,6 +10,7 @@ mod config;
 mod dead_letters;
 mod error;
 mod gold;
+mod kept;
 mod mesh;
 mod metrics;
 mod plan;

@@ -238,6 +238,9 @@ impl Mesh {
             Some(domain) if domain.plugin.digest() == plugin => domain,
             _ => {
                 kept = self.load(&self.kept(plugin)).ok()?;
+                if kept.plugin.digest() != plugin {
+                    return None;
+                }
                 &kept
             }
         };
@@ -266,7 +269,11 @@ impl Mesh {
         })
     }
 
-    fn kept(&self, digest: &str) -> PathBuf {
+    pub(crate) fn keep_copy(&self, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+        keep(path, bytes)
+    }
+
+    pub(crate) fn kept(&self, digest: &str) -> PathBuf {
         let name: String = digest.chars().filter(char::is_ascii_alphanumeric).collect();
         self.config.state.join("plugins").join(format!("{name}.wasm"))
     }

@@ -80,6 +80,17 @@ impl Policies {
         (policy.digest() == digest).then_some(policy)
     }
 
+    /// The files of a policy that was in force.
+    pub(crate) fn files_of(&self, digest: &str) -> Option<PolicyFiles> {
+        let folder = self.kept.join(name(digest));
+        folder.is_dir().then(|| PolicyFiles::read(&folder))
+    }
+
+    /// Keeps a copy of another host's policy, whatever is in it: who asks for it by its digest gets only that.
+    pub(crate) fn keep(&self, digest: &str, files: &PolicyFiles) -> std::io::Result<()> {
+        keep(&self.kept, digest, files)
+    }
+
     /// Tells of every policy that comes after the one in force now.
     pub(crate) fn watch(&self) -> watch::Receiver<Policy> {
         self.current.subscribe()

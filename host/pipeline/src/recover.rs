@@ -59,6 +59,7 @@ pub(crate) async fn recover(
             let flow = if plan.plugin == flow.plugin.digest() && plan.policy == flow.policy_digest {
                 flow
             } else {
+                mesh.borrow(&plan.plugin, &plan.policy).await?;
                 older =
                     mesh.flow_as_of(flow, &plan.plugin, &plan.policy)
                         .ok_or_else(|| FlowError::NotKept {

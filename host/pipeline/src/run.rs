@@ -293,6 +293,7 @@ impl Runner {
         if policy.borrow().digest() != self.flow.policy_digest {
             return Ok(Ended::NewPolicy);
         }
+        self.mesh.share(&self.flow).await?;
         let tables = Tables::open(&self.mesh.lake, &self.flow).await?;
         let source = tokio::task::block_in_place(|| self.open_source())?;
         // Two batches wait for each that is worked on: enough to keep the workers busy, and a bound on memory.

@@ -1,7 +1,7 @@
 //! Products that SQL makes of others: only what changed is made anew, and it is what a fresh computation would give.
 //!
-//! INVARIANT: the table's offsets say which version of each input its rows are made of. A commit replaces rows and moves
-//! these offsets at once, so rows are of one version of every input, or the commit does not land.
+//! INVARIANT: a commit says which version of each input the table's rows are made of, and lands only on the version of the
+//! table that it was made for, so rows are of one version of every input.
 
 mod plan;
 mod schedule;
@@ -18,6 +18,7 @@ use malla_contract::CheckSeverity;
 use malla_lake::{Advance, Changed, Commit, LakeError, Replaced, Table};
 use malla_quality::Status;
 use malla_query::{Asker, Derivation, Governance, Input, Limits, Query, QueryResult};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
@@ -35,8 +36,6 @@ const LIMITS: Limits = Limits {
     memory: 2 << 30,
     time: Duration::from_secs(3600),
 };
-/// In the commit's info: what the rows were made by.
-const RECIPE: &str = "recipe";
 
 /// What is made anew.
 enum Scope {
@@ -81,14 +80,9 @@ impl Mesh {
         // Before anything of the table is looked at: whoever commits meanwhile moves it.
         let counter = format!("malla/{}", table.id());
         let count = table.offset(&counter).await?;
-        let mut before = BTreeMap::new();
-        for input in &inputs {
-            before.insert(input.object.clone(), table.offset(&app_id(&table, input)).await?);
-        }
-        let scope = if made_by(&table).await?.as_deref() == Some(recipe.as_str()) {
-            scope(plan, &inputs, &before).await.map_err(failed)?
-        } else {
-            Scope::All
+        let scope = match last_made(&table).await? {
+            Some(last) if last.recipe == recipe => scope(plan, &inputs, &last.inputs).await.map_err(failed)?,
+            _ => Scope::All,
         };
         let scope = match scope {
             Scope::Values(..) if plan.is_judged_whole() => Scope::All,
@@ -102,12 +96,6 @@ impl Mesh {
                 values: values.clone(),
             },
         };
-        let mut advances = advances(&table, &inputs, &before);
-        advances.push(Advance {
-            app_id: counter,
-            from: count,
-            to: count.map_or(1, |count| count + 1),
-        });
         let made = rows(derivation, scope).await.map_err(failed)?;
         let batches = plan.stored(&made)?;
         let written: usize = batches.iter().map(RecordBatch::num_rows).sum();
@@ -125,9 +113,13 @@ impl Mesh {
         let committed = table
             .commit(Commit {
                 batches,
-                advances,
+                advances: vec![Advance {
+                    app_id: counter,
+                    from: count,
+                    to: count.map_or(1, |count| count + 1),
+                }],
                 replaces: Some(replaces.clone()),
-                info: info(plan, recipe),
+                info: info(plan, recipe, &inputs),
             })
             .await;
         let committed = match committed {
@@ -164,16 +156,13 @@ async fn rows(derivation: Derivation, scope: Scope) -> Result<QueryResult, malla
 async fn scope(
     plan: &GoldPlan,
     inputs: &[Input],
-    before: &BTreeMap<String, Option<i64>>,
+    before: &BTreeMap<String, u64>,
 ) -> Result<Scope, malla_query::QueryError> {
     let mut values = BTreeSet::new();
     let mut moved = false;
     for input in inputs {
-        let Some(last) = before.get(&input.object).copied().flatten() else {
-            return Ok(Scope::All);
-        };
         // A table that was restored to an earlier version is another one.
-        let Some(last) = u64::try_from(last).ok().filter(|last| *last <= input.version) else {
+        let Some(last) = before.get(&input.object).copied().filter(|last| *last <= input.version) else {
             return Ok(Scope::All);
         };
         if last == input.version {
@@ -201,26 +190,6 @@ async fn scope(
     Ok(Scope::Values(key.name.clone(), values))
 }
 
-/// Versions as offsets: a table that is read anew from version 0 on was never there before.
-fn advances(table: &Table, inputs: &[Input], before: &BTreeMap<String, Option<i64>>) -> Vec<Advance> {
-    inputs
-        .iter()
-        .filter_map(|input| {
-            let from = before.get(&input.object).copied().flatten();
-            let to = i64::try_from(input.version).ok()?;
-            (from != Some(to)).then(|| Advance {
-                app_id: app_id(table, input),
-                from,
-                to,
-            })
-        })
-        .collect()
-}
-
-fn app_id(table: &Table, input: &Input) -> String {
-    format!("malla/{}/{}", table.id(), input.object)
-}
-
 /// What rows are made by, but for the inputs' rows: the query, what it may see, and how its columns are hidden.
 fn recipe(plan: &GoldPlan, inputs: &[Input]) -> String {
     let mut digest = Sha256::new();
@@ -236,23 +205,35 @@ fn recipe(plan: &GoldPlan, inputs: &[Input]) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The recipe of the rows that the table has.
-async fn made_by(table: &Table) -> Result<Option<String>, LakeError> {
+/// What the rows that a table has were made of.
+#[derive(Deserialize)]
+struct Made {
+    recipe: String,
+    /// Versions.
+    inputs: BTreeMap<String, u64>,
+}
+
+async fn last_made(table: &Table) -> Result<Option<Made>, LakeError> {
     let history = table.history();
     pin_mut!(history);
     while let Some(record) = history.next().await {
-        if let Some(Value::String(recipe)) = record?.info.get(RECIPE) {
-            return Ok(Some(recipe.clone()));
+        if let Ok(made) = serde_json::from_value(Value::Object(record?.info)) {
+            return Ok(Some(made));
         }
     }
     Ok(None)
 }
 
-fn info(plan: &GoldPlan, recipe: String) -> Map<String, Value> {
+fn info(plan: &GoldPlan, recipe: String, inputs: &[Input]) -> Map<String, Value> {
+    let inputs = inputs
+        .iter()
+        .map(|input| (input.object.clone(), input.version.into()))
+        .collect();
     Map::from_iter([
         ("plugin".to_owned(), Value::String(plan.plugin_digest.clone())),
         ("policy".to_owned(), Value::String(plan.policy_digest.clone())),
-        (RECIPE.to_owned(), Value::String(recipe)),
+        ("recipe".to_owned(), Value::String(recipe)),
+        ("inputs".to_owned(), Value::Object(inputs)),
     ])
 }
 
