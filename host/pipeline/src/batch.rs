@@ -27,6 +27,10 @@ use crate::undeclared::{Blocked, UNDECLARED};
 pub(crate) struct Processed {
     pub(crate) partition: String,
     pub(crate) range: Range,
+    /// Bytes of its lines.
+    pub(crate) bytes: usize,
+    /// Time of the newest event, in microseconds since 1970.
+    pub(crate) newest: Option<i64>,
     pub(crate) quarantine: RecordBatch,
     pub(crate) raw: RecordBatch,
     /// One for each step of the flow, in its order.
@@ -179,6 +183,8 @@ impl Flow {
                 begins: lines.begins(),
                 lines: lines.len(),
             },
+            bytes: lines.byte_len(),
+            newest: self.times(&decoded.batch).and_then(|times| times.iter().flatten().max()),
             quarantine: self.quarantined(&decoded, lines, event_time, &out)?,
             raw: self.raw(&decoded, lines, event_time)?,
             curated,
@@ -294,14 +300,15 @@ impl Flow {
         Ok(RecordBatch::try_new(Arc::clone(&self.raw.spec.schema), columns)?)
     }
 
+    /// When each event happened, where the contract names a column for it.
+    fn times<'a>(&self, batch: &'a RecordBatch) -> Option<&'a PrimitiveArray<TimestampMicrosecondType>> {
+        let column = batch.columns().get(self.raw.event_time?)?;
+        column.as_any().downcast_ref()
+    }
+
     /// The UTC day of each event; where the contract names no event time, that of the batch.
     fn fecha(&self, batch: &RecordBatch, event_time: i64) -> ArrayRef {
-        let times: Option<&PrimitiveArray<TimestampMicrosecondType>> = self
-            .raw
-            .event_time
-            .and_then(|index| batch.columns().get(index))
-            .and_then(|column| column.as_any().downcast_ref());
-        Arc::new(match times {
+        Arc::new(match self.times(batch) {
             Some(times) => times
                 .iter()
                 .map(|time| Some(day(time.unwrap_or(event_time))))

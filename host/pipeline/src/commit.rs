@@ -82,6 +82,15 @@ impl Tick {
         self.batches.iter().map(|batch| batch.range.lines).sum()
     }
 
+    pub(crate) fn bytes(&self) -> usize {
+        self.batches.iter().map(|batch| batch.bytes).sum()
+    }
+
+    /// Of each batch that has events, the time of the newest.
+    pub(crate) fn newest(&self) -> impl Iterator<Item = i64> {
+        self.batches.iter().filter_map(|batch| batch.newest)
+    }
+
     /// For each batch, what became of its lines in each step.
     pub(crate) fn counts(&self) -> Vec<Counts> {
         self.batches

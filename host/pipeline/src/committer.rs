@@ -110,6 +110,7 @@ impl Committer<'_> {
             product.took(self.started.elapsed());
         }
         let now = chrono::Utc::now().timestamp_micros();
+        self.mesh.metrics.arrived(self.flow, &tick, now);
         for (step, plan) in self.flow.steps.iter().enumerate() {
             let totals = totals(plan, tick.checked(step))?;
             for verdict in totals.verdicts(now).iter().filter(|verdict| of_rows(verdict)) {

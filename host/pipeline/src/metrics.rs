@@ -9,11 +9,17 @@ use prometheus::{
     Error, Gauge, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
 };
 
+use crate::commit::Tick;
 use crate::plan::{Flow, StepPlan};
 use crate::report::Counts;
 
 /// Buckets of a commit's seconds: a folder's takes milliseconds, an object store's seconds.
 const COMMIT_SECONDS: [f64; 10] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// Buckets of an event's age when it is committed.
+const AGE_SECONDS: [f64; 12] = [
+    0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0, 86_400.0,
+];
 
 const CHANGED: &str = "changed";
 const FAILED: &str = "failed";
@@ -24,6 +30,8 @@ pub struct Metrics {
     registry: Registry,
     committed: AtomicU64,
     lines: IntCounterVec,
+    bytes: IntCounterVec,
+    event_to_commit: HistogramVec,
     rows: IntCounterVec,
     masked: IntCounterVec,
     fuel: IntCounterVec,
@@ -47,6 +55,19 @@ impl Metrics {
             lines: counter(
                 "malla_source_lines_total",
                 "Lines of a source that are accounted for in committed tables.",
+                &source,
+            )?,
+            bytes: counter(
+                "malla_source_bytes_total",
+                "Bytes of these lines, without line ends.",
+                &source,
+            )?,
+            event_to_commit: HistogramVec::new(
+                HistogramOpts::new(
+                    "malla_event_to_commit_seconds",
+                    "Time from the newest event of a batch, by its own clock, to its commit.",
+                )
+                .buckets(AGE_SECONDS.to_vec()),
                 &source,
             )?,
             rows: counter(
@@ -103,6 +124,8 @@ impl Metrics {
         };
         let registry = &metrics.registry;
         registry.register(Box::new(metrics.lines.clone()))?;
+        registry.register(Box::new(metrics.bytes.clone()))?;
+        registry.register(Box::new(metrics.event_to_commit.clone()))?;
         registry.register(Box::new(metrics.rows.clone()))?;
         registry.register(Box::new(metrics.masked.clone()))?;
         registry.register(Box::new(metrics.fuel.clone()))?;
@@ -153,6 +176,19 @@ impl Metrics {
                 self.masked.with_label_values(&product).inc_by(counts.masked);
                 self.fuel.with_label_values(&product).inc_by(counts.fuel);
             }
+        }
+    }
+
+    /// How much a committed tick brought, and how old it was.
+    pub(crate) fn arrived(&self, flow: &Flow, tick: &Tick, now: i64) {
+        let source = [flow.domain.as_str(), flow.source.name.as_str()];
+        self.bytes
+            .with_label_values(&source)
+            .inc_by(tick.bytes() as u64);
+        let ages = self.event_to_commit.with_label_values(&source);
+        for newest in tick.newest() {
+            let age = u64::try_from(now.saturating_sub(newest)).unwrap_or(0);
+            ages.observe(Duration::from_micros(age).as_secs_f64());
         }
     }
 
