@@ -1,5 +1,6 @@
 //! A topic as a source, on librdkafka's mock cluster, or on the broker that `MALLA_TEST_KAFKA` names.
 
+use std::io::Write as _;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -163,12 +164,40 @@ fn a_running_host_takes_new_messages_and_ends_when_asked() {
             mesh.count("ventas.transacciones") == expected
         });
     }
-    assert!(
-        metrics(admin).contains("malla_source_lines_total{domain=\"ventas\",source=\"transacciones\"} 6")
-    );
+    let told = metrics(admin);
+    let of = "{domain=\"ventas\",source=\"transacciones\"}";
+    for line in [
+        format!("malla_source_lines_total{of} 6"),
+        format!("malla_event_to_commit_seconds_count{of} 3"),
+    ] {
+        assert!(told.contains(&line), "{line}\n{told}");
+    }
+    assert!(told.contains(&format!("malla_source_bytes_total{of} ")), "{told}");
+    is_good_prometheus(&told);
     running.stop();
     // What the host left is all there is: the group was left, and the offsets are in the lake.
     assert_eq!(mesh.run_once()["products"][0]["read"], 0);
+}
+
+/// As Prometheus' own tool sees it.
+fn is_good_prometheus(told: &str) {
+    let (_, body) = told.split_once("\r\n\r\n").unwrap();
+    let promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    assert!(promtool.is_ok(), "promtool is missing: apt-get install prometheus");
+    let mut promtool = promtool.unwrap();
+    promtool
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(body.as_bytes())
+        .unwrap();
+    let output = promtool.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}\n{body}", text(&output));
 }
 
 #[test]

@@ -65,7 +65,10 @@ pub(crate) fn libraries() -> Result<()> {
 }
 
 /// Servers that the tests start: the program, and the Debian package that it is in.
-const SERVERS: [(&str, &str); 1] = [("/usr/sbin/sshd", "openssh-server")];
+const SERVERS: [(&str, &str); 2] = [
+    ("/usr/sbin/sshd", "openssh-server"),
+    ("/usr/bin/promtool", "prometheus"),
+];
 
 /// Makes sure that the tests' servers are there, or says what is missing.
 pub(crate) fn servers() -> Result<()> {
