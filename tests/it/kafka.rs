@@ -188,14 +188,12 @@ fn is_good_prometheus(told: &str) {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn();
-    assert!(promtool.is_ok(), "promtool is missing: apt-get install prometheus");
+    assert!(
+        promtool.is_ok(),
+        "promtool is missing: apt-get install prometheus"
+    );
     let mut promtool = promtool.unwrap();
-    promtool
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(body.as_bytes())
-        .unwrap();
+    promtool.stdin.take().unwrap().write_all(body.as_bytes()).unwrap();
     let output = promtool.wait_with_output().unwrap();
     assert!(output.status.success(), "{}\n{body}", text(&output));
 }

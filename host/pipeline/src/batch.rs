@@ -184,7 +184,9 @@ impl Flow {
                 lines: lines.len(),
             },
             bytes: lines.byte_len(),
-            newest: self.times(&decoded.batch).and_then(|times| times.iter().flatten().max()),
+            newest: self
+                .times(&decoded.batch)
+                .and_then(|times| times.iter().flatten().max()),
             quarantine: self.quarantined(&decoded, lines, event_time, &out)?,
             raw: self.raw(&decoded, lines, event_time)?,
             curated,

@@ -178,10 +178,7 @@ pub enum FlowError {
         behind: Option<i64>,
     },
     #[error("cannot read or write `{}`: {source}", path.display())]
-    Copy {
-        path: PathBuf,
-        source: std::io::Error,
-    },
+    Copy { path: PathBuf, source: std::io::Error },
     #[error(
         "partition `{partition}`: a commit was cut off that plugin {plugin} began under policy {policy}, and neither {} nor `_malla` in the lake has a copy of both that is whole: restore them from a backup",
         state.display()

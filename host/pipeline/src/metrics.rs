@@ -182,9 +182,7 @@ impl Metrics {
     /// How much a committed tick brought, and how old it was.
     pub(crate) fn arrived(&self, flow: &Flow, tick: &Tick, now: i64) {
         let source = [flow.domain.as_str(), flow.source.name.as_str()];
-        self.bytes
-            .with_label_values(&source)
-            .inc_by(tick.bytes() as u64);
+        self.bytes.with_label_values(&source).inc_by(tick.bytes() as u64);
         let ages = self.event_to_commit.with_label_values(&source);
         for newest in tick.newest() {
             let age = u64::try_from(now.saturating_sub(newest)).unwrap_or(0);

@@ -81,7 +81,9 @@ impl Mesh {
         let counter = format!("malla/{}", table.id());
         let count = table.offset(&counter).await?;
         let scope = match last_made(&table).await? {
-            Some(last) if last.recipe == recipe => scope(plan, &inputs, &last.inputs).await.map_err(failed)?,
+            Some(last) if last.recipe == recipe => {
+                scope(plan, &inputs, &last.inputs).await.map_err(failed)?
+            }
             _ => Scope::All,
         };
         let scope = match scope {
@@ -162,7 +164,11 @@ async fn scope(
     let mut moved = false;
     for input in inputs {
         // A table that was restored to an earlier version is another one.
-        let Some(last) = before.get(&input.object).copied().filter(|last| *last <= input.version) else {
+        let Some(last) = before
+            .get(&input.object)
+            .copied()
+            .filter(|last| *last <= input.version)
+        else {
             return Ok(Scope::All);
         };
         if last == input.version {
