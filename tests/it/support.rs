@@ -243,6 +243,25 @@ impl Mesh {
             .collect()
     }
 
+    /// Every event of ventas.transacciones is in the tables once: kept or in quarantine, and raw if it was one at all.
+    pub(crate) fn every_event_once(&self, events: u64) {
+        assert_eq!(
+            self.count("ventas.transacciones") + self.count("ventas_quarantine.transacciones"),
+            events
+        );
+        let undecodable = self.count("ventas_quarantine.transacciones WHERE stage = 'undecodable'");
+        assert_eq!(self.count("ventas_raw.transacciones") + undecodable, events);
+        let twice =
+            "(SELECT transaccion_id FROM ventas.transacciones GROUP BY transaccion_id HAVING count(*) > 1)";
+        assert_eq!(self.count(twice), 0);
+        for table in ["ventas_raw.transacciones", "ventas_quarantine.transacciones"] {
+            let twice = format!(
+                "(SELECT 1 FROM {table} GROUP BY source_partition, source_offset HAVING count(*) > 1)"
+            );
+            assert_eq!(self.count(&twice), 0, "{table}");
+        }
+    }
+
     /// The rows of a query.
     pub(crate) fn query(&self, sql: &str) -> Vec<Row> {
         let json = self.on("query", &["--format", "json", "--limit", "10000000", sql]);
