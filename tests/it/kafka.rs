@@ -306,6 +306,13 @@ fn three_hosts_of_a_group_are_killed_and_frozen_and_every_event_is_there_once() 
     three_hosts(12_000, 6, Duration::from_secs(3));
 }
 
+/// `cargo xtask chaos`. More than this the mock cluster forgets before it is read.
+#[test]
+#[ignore = "takes minutes: run by `cargo xtask chaos`"]
+fn three_hosts_of_a_group_are_killed_many_times_during_a_long_run() {
+    three_hosts(90_000, 30, Duration::from_secs(4));
+}
+
 #[test]
 fn what_is_in_quarantine_is_told_to_the_dead_letter_topic() {
     let broker = Broker::start("muertas", 1);

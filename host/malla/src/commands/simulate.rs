@@ -85,9 +85,11 @@ fn place<'c>(
 fn send(simulator: &mut Simulator, config: &KafkaConfig, counters: &Path, events: u64) -> Result<Report> {
     let writer = KafkaWriter::open(config, &config.topic)?;
     let partitions = u64::try_from(writer.partitions()?)?;
-    let report = simulator.send(counters, events, |partition, message| {
-        let partition = i32::try_from(partition % partitions)?;
-        anyhow::Ok(writer.write(Some(partition), b"", message)?)
+    // All partitions alike, however many there are.
+    let mut turn = 0;
+    let report = simulator.send(counters, events, |_, message| {
+        turn = (turn + 1) % partitions;
+        anyhow::Ok(writer.write(Some(i32::try_from(turn)?), b"", message)?)
     })?;
     writer.flush()?;
     Ok(Report {
