@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use arrow_array::BooleanArray;
+use arrow_array::cast::AsArray;
 use arrow_schema::{DataType, SchemaRef};
+use arrow_select::filter::filter_record_batch;
 use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{
@@ -40,6 +43,8 @@ pub struct Input {
     pub aligned: Option<String>,
     /// Columns that are read, as the reader sees them.
     pub columns: BTreeMap<String, Column>,
+    /// It is shown under names that are other ones in each query: part of a table cannot be made anew.
+    pub own_names: bool,
     table: Table,
 }
 
@@ -55,6 +60,7 @@ impl Query {
             let context = session(limits.memory).map_err(|e| QueryError::planning(&e))?;
             let (plan, tables) = query.plan(&context, &asker, &sql).await?;
             always_the_same(&plan)?;
+            no_lateral(&plan)?;
             Ok(Derivation {
                 context,
                 plan,
@@ -102,6 +108,7 @@ impl Derivation {
     /// The query cannot be planned.
     pub fn inputs(&self, key: Option<&str>) -> Result<Vec<Input>, QueryError> {
         let scans = self.scans(key)?;
+        let written = self.times_read()?;
         Ok(self
             .tables
             .iter()
@@ -116,7 +123,10 @@ impl Derivation {
                 // Each time that the table is read it must be by the same column, or a row reaches further.
                 let mut pinned = scans.iter().map(|scan| scan.pinned.as_ref());
                 let first = pinned.next().flatten();
+                // A reading that the condition made away with is one that a row may reach further by.
+                let all = written.get(&opened.object) == Some(&scans.len());
                 let aligned = first
+                    .filter(|_| all)
                     .filter(|column| pinned.all(|other| other == Some(column)))
                     .filter(|column| opened.table.partition_by().contains(column));
                 Input {
@@ -124,6 +134,7 @@ impl Derivation {
                     version: opened.version,
                     aligned: aligned.cloned(),
                     columns,
+                    own_names: opened.own_names,
                     table: opened.table.clone(),
                 }
             })
@@ -140,11 +151,13 @@ impl Derivation {
     ) -> Result<QueryResult, QueryError> {
         let limits = self.limits.clone();
         let result = runtime::run(async move {
-            let plan = match only {
-                Some((key, values)) => restricted(self.plan, &key, &values)?,
-                None => self.plan,
+            let Some((key, values)) = only else {
+                let frame = DataFrame::new(self.context.state(), self.plan);
+                return collect(frame, &self.limits).await;
             };
-            collect(DataFrame::new(self.context.state(), plan), &self.limits).await
+            let plan = restricted(self.plan, &key, &values)?;
+            let found = collect(DataFrame::new(self.context.state(), plan), &self.limits).await?;
+            among(found, &key, &values)
         });
         let result = match tokio::time::timeout(limits.time, result).await {
             Ok(Some(result)) => result?,
@@ -157,6 +170,20 @@ impl Derivation {
             ));
         }
         Ok(result)
+    }
+
+    /// How often each table is read, as it is written.
+    fn times_read(&self) -> Result<BTreeMap<String, usize>, QueryError> {
+        let mut times = BTreeMap::new();
+        self.plan
+            .apply_with_subqueries(|node| {
+                if let LogicalPlan::TableScan(scan) = node {
+                    *times.entry(object(scan)).or_insert(0) += 1;
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+            .map_err(|e| QueryError::planning(&e))?;
+        Ok(times)
     }
 
     /// How each table is read when only one value of `key` is wanted.
@@ -231,15 +258,35 @@ impl Scan {
                 .map(|field| field.name().clone()),
         );
         Self {
-            object: format!(
-                "{}.{}",
-                scan.table_name.schema().unwrap_or_default(),
-                scan.table_name.table()
-            ),
+            object: object(scan),
             columns,
             pinned,
         }
     }
+}
+
+fn object(scan: &TableScan) -> String {
+    let table = &scan.table_name;
+    format!("{}.{}", table.schema().unwrap_or_default(), table.table())
+}
+
+/// Refuses what reads the columns around it without saying which.
+fn no_lateral(plan: &LogicalPlan) -> Result<(), QueryError> {
+    let mut lateral = false;
+    plan.apply_with_subqueries(|node| {
+        lateral |= node
+            .inputs()
+            .iter()
+            .any(|input| matches!(input, LogicalPlan::Subquery(_)));
+        Ok(TreeNodeRecursion::Continue)
+    })
+    .map_err(|e| QueryError::planning(&e))?;
+    if lateral {
+        return Err(QueryError::Invalid(
+            "LATERAL is not for derived tables: write it as a join".into(),
+        ));
+    }
+    Ok(())
 }
 
 /// A value that no query names by itself.
@@ -285,6 +332,28 @@ fn restricted(
         among
     };
     filtered(plan, condition)
+}
+
+/// Only the rows that were asked for: of a branch with a constant key the optimizer may leave a row without any of its own.
+fn among(
+    mut found: QueryResult,
+    key: &str,
+    values: &BTreeSet<Option<String>>,
+) -> Result<QueryResult, QueryError> {
+    let failed = |_| QueryError::Failed("its rows cannot be told apart by their key");
+    for batch in &mut found.batches {
+        let column = batch
+            .column_by_name(key)
+            .ok_or(QueryError::Failed("its key is not among its columns"))?;
+        let texts = arrow_cast::cast(column, &DataType::Utf8).map_err(failed)?;
+        let keep: BooleanArray = texts
+            .as_string::<i32>()
+            .iter()
+            .map(|value| Some(values.contains(&value.map(str::to_owned))))
+            .collect();
+        *batch = filter_record_batch(batch, &keep).map_err(failed)?;
+    }
+    Ok(found)
 }
 
 /// Refuses clocks, dice and whatever else answers differently the next time.

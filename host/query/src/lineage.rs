@@ -6,9 +6,9 @@
 use std::collections::BTreeSet;
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, DFSchema};
+use datafusion::common::{Column, DFSchema, JoinType};
 use datafusion::error::Result;
-use datafusion::logical_expr::{Expr, LogicalPlan, Subquery};
+use datafusion::logical_expr::{Distinct, Expr, LogicalPlan, Subquery};
 
 /// `schema.table` and column.
 pub(crate) type Origin = (String, String);
@@ -74,7 +74,7 @@ impl Lineage {
             }
             LogicalPlan::Join(node) => {
                 let (left, right) = (Self::of(&node.left)?, Self::of(&node.right)?);
-                let widths = (left.direct.len(), right.direct.len());
+                let left_width = left.direct.len();
                 let mut both = Self {
                     direct: left.direct.into_iter().chain(right.direct).collect(),
                     indirect: left.indirect.into_iter().chain(right.indirect).collect(),
@@ -88,10 +88,16 @@ impl Lineage {
                 {
                     both.decide(expr, &schema)?;
                 }
-                let width = node.schema.fields().len();
-                if width == widths.0 && width != widths.0 + widths.1 {
-                    both.direct.truncate(width);
-                } else if width != widths.0 + widths.1 {
+                match node.join_type {
+                    JoinType::LeftSemi | JoinType::LeftAnti => both.direct.truncate(left_width),
+                    JoinType::RightSemi | JoinType::RightAnti => {
+                        both.direct.drain(..left_width);
+                    }
+                    JoinType::LeftMark | JoinType::RightMark => return Self::everything(plan),
+                    JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full => {}
+                }
+                // What was misread is no lineage.
+                if both.direct.len() != node.schema.fields().len() {
                     return Self::everything(plan);
                 }
                 Ok(both)
@@ -103,7 +109,18 @@ impl Lineage {
                 }
                 Ok(input)
             }
-            LogicalPlan::Distinct(_) => {
+            LogicalPlan::Distinct(Distinct::On(node)) => {
+                let mut input = Self::of(&node.input)?;
+                let schema = node.input.schema();
+                let sorts = node.sort_expr.iter().flatten().map(|sort| &sort.expr);
+                for expr in node.on_expr.iter().chain(sorts) {
+                    input.decide(expr, schema)?;
+                }
+                let direct = node.select_expr.iter().map(|expr| input.read(expr, schema));
+                input.direct = direct.collect::<Result<_>>()?;
+                Ok(input)
+            }
+            LogicalPlan::Distinct(Distinct::All(_)) => {
                 let mut input = Self::of_input(plan)?;
                 let all: Vec<Origin> = input.direct.iter().flatten().cloned().collect();
                 input.indirect.extend(all);
@@ -155,13 +172,32 @@ impl Lineage {
             match expr {
                 Expr::Column(column) => read.extend(self.column(column, schema)?),
                 Expr::OuterReferenceColumn(..) => read.extend(self.all()),
-                Expr::ScalarSubquery(Subquery { subquery, .. }) => read.extend(Self::of(subquery)?.all()),
-                Expr::InSubquery(inside) => read.extend(Self::of(&inside.subquery.subquery)?.all()),
-                Expr::Exists(inside) => read.extend(Self::of(&inside.subquery.subquery)?.all()),
+                Expr::ScalarSubquery(inside) => read.extend(self.subquery(inside)?),
+                Expr::InSubquery(inside) => read.extend(self.subquery(&inside.subquery)?),
+                Expr::Exists(inside) => read.extend(self.subquery(&inside.subquery)?),
+                Expr::SetComparison(inside) => read.extend(self.subquery(&inside.subquery)?),
                 _ => {}
             }
             Ok(TreeNodeRecursion::Continue)
         })?;
+        Ok(read)
+    }
+
+    /// What a query inside of an expression reads. One that looks at the rows around it may look at any of their columns.
+    fn subquery(&self, inside: &Subquery) -> Result<BTreeSet<Origin>> {
+        let mut read = Self::of(&inside.subquery)?.all();
+        let mut outer = !inside.outer_ref_columns.is_empty();
+        inside.subquery.apply_with_subqueries(|node| {
+            node.apply_expressions(|expr| {
+                expr.apply(|expr| {
+                    outer |= matches!(expr, Expr::OuterReferenceColumn(..));
+                    Ok(TreeNodeRecursion::Continue)
+                })
+            })
+        })?;
+        if outer {
+            read.extend(self.all());
+        }
         Ok(read)
     }
 

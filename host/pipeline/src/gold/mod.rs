@@ -86,8 +86,9 @@ impl Mesh {
             }
             _ => Scope::All,
         };
+        let in_parts = !plan.is_judged_whole() && inputs.iter().all(|input| !input.own_names);
         let scope = match scope {
-            Scope::Values(..) if plan.is_judged_whole() => Scope::All,
+            Scope::Values(..) if !in_parts => Scope::All,
             scope => scope,
         };
         let replaces = match &scope {
@@ -112,6 +113,10 @@ impl Mesh {
                 .with_detail("plugin", &plan.plugin_digest),
         )?;
         self.audit.flush()?;
+        // A round takes long, and nothing that the policy before let pass is committed after it.
+        if self.policies.current().digest() != plan.policy_digest {
+            return Ok(None);
+        }
         let committed = table
             .commit(Commit {
                 batches,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
-use malla_contract::{CheckKind, Column, Contract, Date, Product};
+use malla_contract::{CheckKind, CheckSeverity, Column, Contract, Date, Product};
 use malla_lake::{Layer, TableId, TableSpec};
 use malla_policy::{Inflow, MaskAt, Policy};
 use malla_privacy::{KeyStore, Masker};
@@ -159,13 +159,16 @@ impl GoldPlan {
 
     /// Whether a check is about rows of several values of the key, so that some of them cannot tell.
     pub(crate) fn is_judged_whole(&self) -> bool {
-        self.checks.iter().any(|check| match check.kind {
-            CheckKind::RowCount => true,
+        let mut errors = self
+            .checks
+            .iter()
+            .filter(|check| check.severity == CheckSeverity::Error);
+        errors.any(|check| match check.kind {
             CheckKind::Unique { .. } => {
                 let key = self.key.as_ref().map(|key| key.name.as_str());
                 !check.kind.columns().iter().any(|column| Some(*column) == key)
             }
-            _ => false,
+            _ => !check.is_row_level(),
         })
     }
 

@@ -80,6 +80,8 @@ pub(crate) struct Opened {
     pub(crate) version: u64,
     /// Its columns, as the asker sees them.
     pub(crate) seen: BTreeMap<String, Column>,
+    /// A column is shown under names that are other ones in each query.
+    pub(crate) own_names: bool,
 }
 
 /// A table that policy lets the asker read.
@@ -153,12 +155,16 @@ impl<'a> Door<'a> {
                 ))
             })
             .collect();
+        let own_names = readable.view.columns.iter().any(
+            |view| matches!(view, ColumnView::Masked { rule } if rule.mask == MaskKind::Sha256QueryLocal),
+        );
         Ok(Opened {
             provider: Arc::new(governed),
             object,
             table,
             version,
             seen,
+            own_names,
         })
     }
 
