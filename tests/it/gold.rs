@@ -138,6 +138,78 @@ fn what_the_plugin_may_not_read_or_does_not_declare_makes_no_product() {
     );
 }
 
+/// However a query hides where a column comes from.
+#[test]
+fn no_shape_of_sql_gets_round_what_flows_in() {
+    let mesh = Mesh::ventas();
+    mesh.put(&on("a", "2026-11-19", 10, 10.0));
+    mesh.add(
+        "policies/domains/ventas.csv",
+        "p, plugin:ventas, ventas, ventas.transacciones/email, read-raw, ingresos, allow",
+    );
+    let whole = "SELECT fecha, region, producto_id,\n                 count(*) AS ventas, sum(cantidad) AS unidades, sum(monto_usd) AS ingresos_usd\n          FROM ultima WHERE vez = 1\n          GROUP BY fecha, region, producto_id";
+    let select = |region: &str, from: &str| {
+        format!(
+            "SELECT fecha, {region} AS region, producto_id, 1 AS ventas, 1 AS unidades, monto_usd AS ingresos_usd FROM {from}"
+        )
+    };
+    for sql in [
+        select(
+            "(SELECT max(d.w) FROM (VALUES ('x')) AS d(w) WHERE d.w = u.email)",
+            "ultima u",
+        ),
+        select(
+            "CASE WHEN EXISTS (SELECT 1 FROM ultima d WHERE d.region = u.email) THEN 'a' END",
+            "ultima u",
+        ),
+        select(
+            "CASE WHEN 'x' > ALL (SELECT email FROM ultima) THEN 'a' END",
+            "ultima u",
+        ),
+        select(
+            "CASE WHEN 'x' IN (SELECT email FROM ultima) THEN 'a' END",
+            "ultima u",
+        ),
+        select(
+            "region",
+            "(SELECT vez AS k, 'x' AS r FROM ultima) a RIGHT SEMI JOIN (SELECT vez AS k, fecha, email AS region, producto_id, monto_usd FROM ultima) b ON a.k = b.k",
+        ),
+        format!(
+            "SELECT DISTINCT ON (fecha) * FROM ({}) x",
+            select("email", "ultima u")
+        ),
+        select("email", "ultima u ORDER BY email LIMIT 1"),
+        select("first_value(email) OVER ()", "ultima u"),
+        format!(
+            "{} UNION ALL {}",
+            select("region", "ultima u"),
+            select("email", "ultima u")
+        ),
+    ] {
+        mesh.contract(&[(whole, &sql)]);
+        let said = refused(&mesh);
+        assert!(said.contains("ventas.transacciones/email"), "{sql}\n{said}");
+    }
+}
+
+#[test]
+fn a_branch_with_a_day_of_its_own_is_made_anew_with_every_change() {
+    let mesh = Mesh::ventas();
+    let whole = "GROUP BY fecha, region, producto_id";
+    let total = "GROUP BY fecha, region, producto_id\n          UNION ALL SELECT DATE '9999-12-31', 'todo', 'todo', count(*), sum(cantidad), sum(monto_usd) FROM ventas.transacciones";
+    mesh.contract(&[(whole, total)]);
+    for (id, day) in [("a", "2026-11-19"), ("b", "2026-11-20"), ("c", "2026-11-19")] {
+        mesh.put(&on(id, day, 10, 10.0));
+        run(&mesh);
+    }
+    let rows = mesh.query(REVENUE);
+    assert_eq!(rows.len(), 3, "{rows:?}");
+    assert_eq!(
+        (&rows[2]["region"], &rows[2]["ventas"]),
+        (&json!("todo"), &json!(3))
+    );
+}
+
 #[test]
 fn a_row_that_breaks_a_check_goes_to_quarantine_and_a_product_that_does_is_held_back() {
     let mesh = Mesh::ventas();

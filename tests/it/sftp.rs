@@ -198,8 +198,42 @@ fn a_file_is_read_once_and_archived() {
     assert_eq!(mesh.run_once()["products"][0]["read"], 7);
     every_sale_once(&mesh, 507);
     assert_eq!(server.names("leidos").len(), 4);
-    let spool = mesh.path().join("state/spool");
-    assert_eq!(files(&spool), Vec::<PathBuf>::new(), "nothing is left of them");
+    let mut spool = files(&mesh.path().join("state/spool"));
+    spool.retain(|file| file.file_name().unwrap() != "taken");
+    assert_eq!(spool, Vec::<PathBuf>::new(), "nothing is left of them");
+}
+
+#[test]
+fn a_file_that_is_written_anew_while_it_is_read_is_read_again_and_one_that_is_damaged_stays() {
+    let server = Server::start();
+    let mesh = server.mesh(server.port, &server.archive());
+    mesh.edit("malla.toml", "seconds = 5.0", "seconds = 1.0");
+    server.put("a.jsonl", sales(0, 50));
+    let running = crate::support::Running::start(&mesh);
+    let fetched = || running.said().contains("Fetched a file.");
+    wait_until("the file is fetched", fetched);
+    // Before it is committed and archived, another is in its place.
+    server.put("a.jsonl", sales(50, 70));
+    wait_until("both are archived", || server.names("leidos").len() == 1);
+    running.stop();
+    mesh.run_once();
+    every_sale_once(&mesh, 120);
+
+    let mut packed = zstd::encode_all(sale("t-d").repeat(500).as_bytes(), 0).unwrap();
+    let half = packed.len() / 2;
+    packed.truncate(half);
+    std::fs::write(server.folder("salida").join("roto.jsonl.zst"), packed).unwrap();
+    server.put("z.jsonl", sales(200, 3));
+    let said = mesh.fails(&["run"], &["--once"]);
+    assert!(
+        said.contains("roto.jsonl.zst") && said.contains("sent again"),
+        "{said}"
+    );
+    assert_eq!(server.names("salida"), ["roto.jsonl.zst"]);
+    assert_eq!(
+        mesh.count("ventas.transacciones WHERE transaccion_id LIKE 't-20_'"),
+        3
+    );
 }
 
 #[test]

@@ -174,7 +174,7 @@ impl Tick {
 
     /// Commits every table.
     pub(crate) async fn commit(&self, flow: &Flow, tables: &Tables) -> Result<TickCommitted, FlowError> {
-        tables
+        let quarantine = tables
             .quarantine
             .commit(Commit {
                 batches: self.quarantine(),
@@ -183,6 +183,12 @@ impl Tick {
                 info: info(&self.plan(flow), true),
             })
             .await?;
+        // Another process came to the same offsets, perhaps by other batches: what follows is to be made by its plan.
+        if quarantine.landed_before {
+            return Err(FlowError::Overtaken {
+                flow: flow.name.clone(),
+            });
+        }
         self.follow(flow, tables, |_| true).await
     }
 

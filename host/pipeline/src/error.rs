@@ -177,6 +177,10 @@ pub enum FlowError {
         quarantine: Option<i64>,
         behind: Option<i64>,
     },
+    #[error(
+        "`{flow}`: another host reads the same partitions and was quicker; looking again where the tables stand"
+    )]
+    Overtaken { flow: String },
     #[error("cannot read or write `{}`: {source}", path.display())]
     Copy { path: PathBuf, source: std::io::Error },
     #[error(

@@ -162,7 +162,7 @@ async fn complete(
 ) -> Result<(), FlowError> {
     let bounds: Vec<(i64, i64)> = ranges.iter().map(|range| (range.from, range.to)).collect();
     let begins = ranges.first().is_some_and(|range| range.begins);
-    let batches = source.repeat(partition, &bounds, begins)?;
+    let batches = tokio::task::block_in_place(|| source.repeat(partition, &bounds, begins))?;
     let mut tick = Tick::default();
     let mut decoder = flow.decoder()?;
     for (range, lines) in ranges.iter().zip(batches) {

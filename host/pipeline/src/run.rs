@@ -237,6 +237,7 @@ impl Runner {
         let mut pause = FIRST_PAUSE;
         let mut conflicts = 0;
         let failure = loop {
+            let begun = Instant::now();
             let error = match self.attempt(&mut products, started).await {
                 Ok(Ended::Done) => break None,
                 Ok(Ended::NewPolicy) => match self.replan() {
@@ -245,8 +246,15 @@ impl Runner {
                 },
                 Err(error) => error,
             };
+            if begun.elapsed() > LONGEST_PAUSE {
+                (pause, conflicts) = (FIRST_PAUSE, 0);
+            }
             // Another process was quicker, with a partition that the group has given to it by now.
-            if matches!(error, FlowError::Lake(LakeError::OffsetConflict { .. })) && conflicts < CONFLICTS {
+            let overtaken = matches!(
+                error,
+                FlowError::Lake(LakeError::OffsetConflict { .. }) | FlowError::Overtaken { .. }
+            );
+            if overtaken && conflicts < CONFLICTS {
                 tracing::warn!(flow = self.flow.name, %error, "Looks again where the tables stand.");
                 conflicts += 1;
                 self.wait(FIRST_PAUSE).await;
@@ -356,6 +364,9 @@ impl Runner {
             if self.stop.is_asked()
                 || (self.once && found_any && source.has_told_all() && reading.has_ended())
             {
+                if let Err(error) = source.check_whole() {
+                    reading.fail(error.into()).await;
+                }
                 reading.seal();
                 return std::future::pending().await;
             }
@@ -366,7 +377,8 @@ impl Runner {
             if due {
                 looked = Some(Instant::now());
                 match self.apply_changes(reading, source, tables).await {
-                    Ok(found) => found_any |= found,
+                    Ok(Some(found)) => found_any = found,
+                    Ok(None) => {}
                     Err(error) => return error,
                 }
             }
@@ -374,14 +386,14 @@ impl Runner {
         }
     }
 
-    /// Says whether partitions were given, were it none.
+    /// Says whether the last change gave partitions, were it none, or took some: then others are given soon.
     async fn apply_changes(
         &self,
         reading: &crate::workers::Reading,
         source: &Source,
         tables: &Tables,
-    ) -> Result<bool, FlowError> {
-        let mut found = false;
+    ) -> Result<Option<bool>, FlowError> {
+        let mut found = None;
         if self.once {
             source.check_alive()?;
         }
@@ -395,7 +407,7 @@ impl Runner {
                     if !partitions.is_empty() {
                         tracing::debug!(flow = self.flow.name, ?partitions, "Reads partitions.");
                     }
-                    found = true;
+                    found = Some(true);
                 }
                 Change::Removed {
                     partitions,
@@ -404,6 +416,7 @@ impl Runner {
                 } => {
                     tracing::info!(flow = self.flow.name, ?partitions, lost, "Lets go of partitions.");
                     reading.remove(partitions, lost, released).await;
+                    found = Some(false);
                 }
             }
         }

@@ -195,6 +195,15 @@ impl Reading {
         }
     }
 
+    /// Tells the committer, after all that was read.
+    pub(crate) async fn fail(&self, error: FlowError) {
+        let sender = lock(&self.sender).clone();
+        if let Some(sender) = sender {
+            // Without a committer there is nobody left to tell.
+            let _ = sender.send(Message::Failed(error)).await;
+        }
+    }
+
     pub(crate) fn knows(&self, partition: &str) -> bool {
         lock(&self.known).contains_key(partition)
     }
@@ -271,6 +280,7 @@ impl Shared {
                     self.enqueue(task);
                 }
             }
+            Ok(Next::Gone) => {}
             Ok(Next::End) => task.lease.ended.store(true, Ordering::Release),
             Ok(Next::Later) => lock(&self.idle).push((Instant::now() + IDLE, task)),
             Err(error) => {
@@ -285,6 +295,7 @@ enum Next {
     Batch(Box<Processed>),
     Later,
     End,
+    Gone,
 }
 
 impl Task {
@@ -294,6 +305,7 @@ impl Task {
             Read::Lines(lines) => lines,
             Read::Later => return Ok(Next::Later),
             Read::End => return Ok(Next::End),
+            Read::Gone => return Ok(Next::Gone),
         };
         let now = chrono::Utc::now().timestamp_micros();
         let batch = self.flow.flow.process(&mut self.decoder, &lines, now)?;

@@ -39,6 +39,8 @@ pub enum Read {
     Later,
     /// Nothing any more, as far as this reader was asked to read.
     End,
+    /// Nothing any more: the partition is another process's.
+    Gone,
 }
 
 /// Partitions that there are, or are not any more.
@@ -150,6 +152,17 @@ impl Source {
         match self {
             Self::Directory(_) | Self::Kafka(_) => true,
             Self::Sftp(source) => source.has_told_all(),
+        }
+    }
+
+    /// What could not be read though all the rest was.
+    ///
+    /// # Errors
+    /// There is something.
+    pub fn check_whole(&self) -> Result<(), SourceError> {
+        match self {
+            Self::Directory(_) | Self::Kafka(_) => Ok(()),
+            Self::Sftp(source) => source.check_whole(),
         }
     }
 

@@ -53,6 +53,11 @@ impl Context {
         }
     }
 
+    /// Nobody will answer any more.
+    pub(super) fn close(&self) {
+        self.closing.store(true, Ordering::Release);
+    }
+
     /// The flow looks up where the tables stand, and answers with [`Command::Start`].
     fn given(&self, list: &TopicPartitionList) {
         let ticket = self.tickets.fetch_add(1, Ordering::AcqRel) + 1;
@@ -77,10 +82,17 @@ impl Context {
             lost: consumer.assignment_lost(),
             released: Released(released),
         });
-        if told.is_ok() && wait.recv_timeout(RELEASE) == Err(mpsc::RecvTimeoutError::Timeout) {
-            tracing::warn!(
-                "Partitions were let go of before their last commit: another host may be quicker."
-            );
+        let begun = Instant::now();
+        while told.is_ok() && wait.recv_timeout(POLL) == Err(mpsc::RecvTimeoutError::Timeout) {
+            if self.closing.load(Ordering::Acquire) {
+                return;
+            }
+            if begun.elapsed() > RELEASE {
+                tracing::warn!(
+                    "Partitions were let go of before their last commit: another host may be quicker."
+                );
+                return;
+            }
         }
     }
 }
@@ -256,7 +268,7 @@ impl Poller {
     /// What is not answered would hold up leaving the group.
     fn close(self) {
         let context = self.consumer.context();
-        context.closing.store(true, Ordering::Release);
+        context.close();
         if context.pending.swap(0, Ordering::AcqRel) != 0 {
             let _ = assign(&self.consumer, &TopicPartitionList::new());
         }

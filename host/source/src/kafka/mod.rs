@@ -183,7 +183,7 @@ impl KafkaSource {
                 None => self.beginning(partition, low, high)?,
             };
             // Where a flow first began is kept, so that a restart begins there and not at a later end.
-            let announces = position.is_none() && start > low;
+            let announces = position.is_none() && self.config.start != KafkaStart::Earliest;
             let lines = Lines::of_topic(name, start, position.is_none() && !announces);
             self.shared.buffers.open(partition, lines);
             readers.push(KafkaReader::new(
@@ -260,6 +260,7 @@ impl std::fmt::Debug for KafkaSource {
 impl Drop for KafkaSource {
     /// Leaves the group, so that others go on at once.
     fn drop(&mut self) {
+        self.consumer.context().close();
         let _ = self.commands.send(Command::Close);
         if let Some(thread) = self.thread.take() {
             // A panic of it was told when it happened.

@@ -50,7 +50,7 @@ impl KafkaReader {
             }
             Taken::End if mode == Mode::Drain => Read::End,
             Taken::End | Taken::Later => Read::Later,
-            Taken::Gone => Read::End,
+            Taken::Gone => Read::Gone,
         })
     }
 

@@ -272,7 +272,7 @@ fn a_second_member_takes_its_share_and_what_was_buffered_is_dropped() {
                         assert!(!lost);
                         for reader in &mut readers {
                             if partitions.iter().any(|name| name == reader.partition()) {
-                                assert_eq!(reader.next(Mode::Follow).unwrap(), Read::End);
+                                assert_eq!(reader.next(Mode::Follow).unwrap(), Read::Gone);
                             }
                         }
                         held -= partitions.len();

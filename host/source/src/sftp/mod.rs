@@ -8,12 +8,13 @@ mod remote;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use malla_contract::Format;
 
 pub use self::config::{Secret, SftpConfig};
@@ -29,6 +30,8 @@ use crate::{
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// For a server that is read to its end once.
 const TRIES_ONCE: u32 = 6;
+/// After so many failures of one file in a row the others go on.
+const TRIES_OF_A_FILE: u32 = 5;
 
 /// A folder on a server.
 pub struct SftpSource {
@@ -63,6 +66,8 @@ struct State {
     taken: BTreeSet<String>,
     /// The folder was looked at, and all that settled was fetched.
     complete: bool,
+    /// Files that stay on the server, and why.
+    bad: BTreeMap<String, String>,
     failures: u32,
     trouble: Option<String>,
 }
@@ -110,11 +115,15 @@ impl SftpSource {
             state: Mutex::default(),
         });
         let (sender, changes) = unbounded();
-        let (wake, woken) = unbounded();
+        let (wake, woken) = bounded(1);
+        let taken_file = spool.join("taken");
+        shared.lock().taken = read_taken(&taken_file);
         let fetcher = Fetcher {
             shared: Arc::clone(&shared),
             files,
             parts,
+            taken_file,
+            tries: BTreeMap::new(),
             extensions,
             changes: sender,
             sizes: BTreeMap::new(),
@@ -156,6 +165,22 @@ impl SftpSource {
     #[must_use]
     pub fn has_told_all(&self) -> bool {
         self.shared.lock().complete && self.changes.is_empty()
+    }
+
+    /// Files that could not be read.
+    ///
+    /// # Errors
+    /// There are some: they stay on the server.
+    pub fn check_whole(&self) -> Result<(), SourceError> {
+        let state = self.shared.lock();
+        if state.bad.is_empty() {
+            return Ok(());
+        }
+        let reasons: Vec<&str> = state.bad.values().map(String::as_str).collect();
+        Err(SourceError::Sftp {
+            host: self.shared.config.host.clone(),
+            reason: reasons.join("; "),
+        })
     }
 
     /// Whether waiting for the server makes sense where an end is waited for.
@@ -217,7 +242,8 @@ impl SftpSource {
             state.find_done();
         }
         if let Some(wake) = &self.wake {
-            let _ = wake.send(());
+            // One that waits is enough.
+            let _ = wake.try_send(());
         }
     }
 
@@ -255,7 +281,14 @@ impl FileReader {
             return Ok(Read::Lines(lines));
         }
         let end = Some(self.reader.position()).filter(|position| *position > 0);
+        let warnings = self.reader.take_warnings();
         let mut state = self.shared.lock();
+        if let Some(warning) = warnings.first() {
+            // What came before is in the lake; the file stays where it is, to be sent again.
+            let reason = format!("{warning}: the file stays on the server, have it sent again");
+            state.bad.insert(self.reader.partition().to_owned(), reason);
+            return Ok(Read::End);
+        }
         if let Some(spooled) = state.spooled.get_mut(self.reader.partition()) {
             spooled.end = Some(end);
         }
@@ -319,11 +352,21 @@ impl State {
     }
 }
 
+fn read_taken(path: &Path) -> BTreeSet<String> {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
 /// The thread that talks to the server.
 struct Fetcher {
     shared: Arc<Shared>,
     files: PathBuf,
     parts: PathBuf,
+    /// What is put away, a line each: without it, files that stay on the server would be fetched again to find that they are
+    /// in the lake.
+    taken_file: PathBuf,
+    /// How often fetching a file failed in a row.
+    tries: BTreeMap<String, u32>,
     extensions: &'static [&'static str],
     changes: Sender<Change>,
     /// Sizes at the last look, and since when they are the same.
@@ -386,7 +429,25 @@ impl Fetcher {
                 waits = true;
                 continue;
             }
-            self.fetch(&connected, partition, file)?;
+            match self.fetch(&connected, partition, file) {
+                Ok(()) => {
+                    self.tries.remove(partition);
+                    self.shared.lock().bad.remove(partition);
+                }
+                // The connection may be to blame, and is made anew; a file that fails again and again holds up no other.
+                Err(error) => {
+                    let tries = self.tries.entry(partition.clone()).or_insert(0);
+                    *tries += 1;
+                    if *tries < TRIES_OF_A_FILE {
+                        return Err(error);
+                    }
+                    tracing::error!(%error, "A file stays on the server.");
+                    self.shared
+                        .lock()
+                        .bad
+                        .insert(partition.clone(), error.to_string());
+                }
+            }
         }
         self.forget_parts(&listed);
         *remote = Some(connected);
@@ -440,9 +501,23 @@ impl Fetcher {
             }
             let mut state = self.shared.lock();
             state.done.remove(&partition);
-            state.taken.insert(partition);
+            drop(state);
+            self.note_taken(&partition);
         }
         Ok(())
+    }
+
+    /// Only spares fetching it again: that it cannot be noted does no harm.
+    fn note_taken(&self, partition: &str) {
+        let noted = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&self.taken_file)
+            .and_then(|mut file| writeln!(file, "{partition}"));
+        if let Err(error) = noted {
+            tracing::debug!(%error, "That a file is taken was not noted.");
+        }
+        self.shared.lock().taken.insert(partition.to_owned());
     }
 
     /// Parts of files that are not there any more.

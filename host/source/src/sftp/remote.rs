@@ -222,9 +222,16 @@ impl Remote {
         Ok(text.split_ascii_whitespace().next().map(str::to_ascii_lowercase))
     }
 
-    /// Moves a file that is in the lake out of the way.
+    /// Moves a file that is in the lake out of the way, if it is still there and still that file.
     pub(super) fn archive(&self, file: &RemoteFile, archive: &str) -> Result<(), SourceError> {
         let from = self.path(&file.name);
+        match self.sftp.stat(&from) {
+            Ok(stat) if stat.size == Some(file.size) && stat.mtime == Some(file.modified) => {}
+            // It was written anew, and is another file that is still to be read; or somebody moved it.
+            Ok(_) => return Ok(()),
+            Err(error) if is_missing(&error) => return Ok(()),
+            Err(error) => return Err(self.failed("look at", &from, &error)),
+        }
         // The folder may be there.
         let _ = self.sftp.mkdir(Path::new(archive), 0o755);
         let mut to = Path::new(archive).join(&file.name);
@@ -246,6 +253,11 @@ impl Remote {
             reason: format!("cannot {what} `{}`: {error}", path.display()),
         }
     }
+}
+
+fn is_missing(error: &ssh2::Error) -> bool {
+    const NO_SUCH_FILE: i32 = 2;
+    matches!(error.code(), ssh2::ErrorCode::SFTP(NO_SUCH_FILE))
 }
 
 fn digest(file: &mut File) -> io::Result<String> {
