@@ -303,7 +303,7 @@ fn three_hosts(events: u64, rounds: usize, pause: Duration) {
 
 #[test]
 fn three_hosts_of_a_group_are_killed_and_frozen_and_every_event_is_there_once() {
-    three_hosts(12_000, 6, Duration::from_secs(3));
+    three_hosts(8_000, 4, Duration::from_secs(3));
 }
 
 /// `cargo xtask chaos`. More than this the mock cluster forgets before it is read.
