@@ -132,14 +132,23 @@ fn check(acts: &[Act]) -> Result<(), TestCaseError> {
     let mut writer = Writer::default();
     let mut committed = (0, Vec::new());
     let mut reader = bed.reader(0);
+    let mut truncated = false;
     for act in acts {
         writer.run(&bed, act);
+        truncated |= matches!(act, Act::CopyTruncate { .. });
         match act {
             Act::Read => {
                 if let Some(lines) = reader.next(SMALL, Mode::Follow).unwrap()
                     && lines.from() == committed.0
                 {
-                    prop_assert_eq!(&reader.repeat(lines.from(), lines.to()).unwrap(), &lines);
+                    match reader.repeat(lines.from(), lines.to()) {
+                        Ok(again) => prop_assert_eq!(&again, &lines),
+                        // A batch with the end of what was truncated and the start of what came after cannot be told from a
+                        // replaced file while that is short: it is refused, and never given otherwise than it was.
+                        Err(SourceError::NotRepeatable { .. }) if truncated => {}
+                        Err(error) => return Err(TestCaseError::fail(error.to_string())),
+                    }
+                    truncated = false;
                     committed.1.extend(texts(&lines));
                     committed.0 = lines.to();
                 }
