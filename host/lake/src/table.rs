@@ -1,11 +1,14 @@
 //! One table.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use arrow_schema::SchemaRef;
 use deltalake::DeltaTable;
 use deltalake::datafusion::catalog::TableProvider;
+use deltalake::datafusion::execution::SessionStateBuilder;
+use deltalake::datafusion::execution::session_state::SessionState;
+use deltalake::datafusion::prelude::SessionConfig;
 use deltalake::kernel::Snapshot;
 use deltalake::kernel::engine::arrow_conversion::TryIntoArrow;
 use deltalake::logstore::LogStoreRef;
@@ -16,6 +19,13 @@ use crate::shape::{Shape, without_statistics};
 use crate::state::State;
 use crate::{Changed, Commit, CommitRecord, Committed, LakeError, TableId, TableSpec, WriterConfig};
 use crate::{land, log};
+
+/// Texts come as plain arrays. A view of a text holds on to the page that it was read from, so that what is sorted or grouped of
+/// many small files is counted by far more memory than it has.
+static PLAIN_TEXTS: LazyLock<Arc<SessionState>> = LazyLock::new(|| {
+    let config = SessionConfig::new().set_bool("datafusion.execution.parquet.schema_force_view_types", false);
+    Arc::new(SessionStateBuilder::new().with_config(config).build())
+});
 
 /// Entries of the log that are read ahead.
 const READ_AHEAD: usize = 8;
@@ -141,6 +151,7 @@ impl Table {
         let provider = DeltaTable::new(Arc::clone(&self.inner.log))
             .table_provider()
             .with_snapshot(snapshot)
+            .with_session(Arc::clone(&PLAIN_TEXTS))
             .await
             .map_err(|error| LakeError::Delta {
                 table: self.inner.id.clone(),
