@@ -97,7 +97,7 @@ async fn grouping_ordering_joining_and_counting_see_the_mask() {
             "\"\"\noro-11\noro-12\nplata-22",
         ),
         (
-            "SELECT nivel FROM ventas.transacciones GROUP BY nivel HAVING max(nivel) > 'y' OR max(nivel) < 'p'",
+            "SELECT nivel FROM ventas.transacciones GROUP BY nivel HAVING max(nivel) > 'y' OR max(nivel) < 'p' ORDER BY nivel",
             "",
             "oro-11\noro-12",
         ),

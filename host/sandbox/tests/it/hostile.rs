@@ -252,7 +252,8 @@ fn crashes_beside_a_good_plugin() {
         good.join().unwrap();
         grown
     });
-    assert!(grown < 16 << 20, "{grown} bytes more after 300 crashes");
+    // One more slot of the pool may have come into use, and keeps 16 MiB.
+    assert!(grown < 32 << 20, "{grown} bytes more after 300 crashes");
 }
 
 /// Memory that the process holds, where the system says so.
