@@ -20,10 +20,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use rdkafka::Offset;
-use rdkafka::TopicPartitionList;
+use rdkafka::client::Client;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
 pub use self::config::{KafkaConfig, KafkaSetting, KafkaStart, RegistryConfig};
 pub use self::reader::KafkaReader;
@@ -90,7 +90,7 @@ impl KafkaSource {
                 trouble: None,
             }),
         });
-        look_for_topic(config, &consumer)?;
+        partitions(config, consumer.client())?;
         consumer
             .subscribe(&[&config.topic])
             .map_err(|error| trouble(config, "subscribe", &error))?;
@@ -303,22 +303,19 @@ fn trouble(config: &KafkaConfig, action: &'static str, error: &rdkafka::error::K
     }
 }
 
-fn look_for_topic(config: &KafkaConfig, consumer: &BaseConsumer<Context>) -> Result<(), SourceError> {
-    let metadata = consumer
+/// How many partitions the topic has. An error if there is no such topic.
+fn partitions<C: ClientContext>(config: &KafkaConfig, client: &Client<C>) -> Result<usize, SourceError> {
+    let metadata = client
         .fetch_metadata(Some(&config.topic), PATIENCE)
         .map_err(|error| trouble(config, "ask for its partitions", &error))?;
-    let found = metadata
-        .topics()
-        .iter()
-        .find(|topic| topic.name() == config.topic)
-        .is_some_and(|topic| topic.error().is_none() && !topic.partitions().is_empty());
-    if found {
-        Ok(())
-    } else {
-        Err(SourceError::NoTopic {
+    let topics = metadata.topics().iter();
+    let mut found = topics.filter(|topic| topic.name() == config.topic && topic.error().is_none());
+    match found.next().map_or(0, |topic| topic.partitions().len()) {
+        0 => Err(SourceError::NoTopic {
             topic: config.topic.clone(),
             brokers: config.brokers(),
-        })
+        }),
+        count => Ok(count),
     }
 }
 

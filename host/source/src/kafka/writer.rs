@@ -8,7 +8,7 @@ use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 
-use super::{KafkaConfig, PATIENCE, trouble};
+use super::{KafkaConfig, trouble};
 use crate::SourceError;
 
 /// How long messages may be on their way.
@@ -74,19 +74,7 @@ impl KafkaWriter {
     /// # Errors
     /// No broker answers, or there is no such topic.
     pub fn partitions(&self) -> Result<usize, SourceError> {
-        let metadata = self
-            .producer
-            .client()
-            .fetch_metadata(Some(&self.topic), PATIENCE)
-            .map_err(|error| trouble(&self.config, "ask for its partitions", &error))?;
-        let topic = metadata.topics().iter().find(|topic| topic.name() == self.topic);
-        match topic.map_or(0, |topic| topic.partitions().len()) {
-            0 => Err(SourceError::NoTopic {
-                topic: self.topic.clone(),
-                brokers: self.config.brokers(),
-            }),
-            count => Ok(count),
-        }
+        super::partitions(&self.config, self.producer.client())
     }
 
     /// Sends a message, and waits while too many are on their way. `partition`: librdkafka's choice by `key` when absent.
