@@ -75,6 +75,7 @@ fn policy(digest: &str) -> String {
     format!("policies/{}.json", plain(digest))
 }
 
-fn plain(digest: &str) -> String {
+/// A digest as the name of a file.
+pub(crate) fn plain(digest: &str) -> String {
     digest.chars().filter(char::is_ascii_alphanumeric).collect()
 }

@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 
 use crate::config::{Config, LimitsConfig};
 use crate::error::{MeshError, Refusal};
+use crate::kept::plain;
 use crate::metrics::Metrics;
 use crate::plan::{Flow, Ingredients};
 use crate::policies::Policies;
@@ -274,8 +275,8 @@ impl Mesh {
     }
 
     pub(crate) fn kept(&self, digest: &str) -> PathBuf {
-        let name: String = digest.chars().filter(char::is_ascii_alphanumeric).collect();
-        self.config.state.join("plugins").join(format!("{name}.wasm"))
+        let name = format!("{}.wasm", plain(digest));
+        self.config.state.join("plugins").join(name)
     }
 }
 

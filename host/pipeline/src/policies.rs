@@ -10,6 +10,7 @@ use malla_policy::{Finding, Policy, PolicyFiles};
 use tokio::sync::watch;
 
 use crate::error::MeshError;
+use crate::kept::plain;
 
 /// What a look at the policy folder came to.
 #[derive(Debug)]
@@ -76,13 +77,13 @@ impl Policies {
         if current.digest() == digest {
             return Some(current);
         }
-        let policy = Policy::load(&self.kept.join(name(digest))).ok()?;
+        let policy = Policy::load(&self.kept.join(plain(digest))).ok()?;
         (policy.digest() == digest).then_some(policy)
     }
 
     /// The files of a policy that was in force.
     pub(crate) fn files_of(&self, digest: &str) -> Option<PolicyFiles> {
-        let folder = self.kept.join(name(digest));
+        let folder = self.kept.join(plain(digest));
         folder.is_dir().then(|| PolicyFiles::read(&folder))
     }
 
@@ -143,16 +144,12 @@ fn lines(dir: &Path, misfits: &[Finding]) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-fn name(digest: &str) -> String {
-    digest.chars().filter(char::is_ascii_alphanumeric).collect()
-}
-
 fn keep(folder: &Path, digest: &str, files: &PolicyFiles) -> std::io::Result<()> {
-    let to = folder.join(name(digest));
+    let to = folder.join(plain(digest));
     if to.exists() {
         return Ok(());
     }
-    let half = folder.join(format!("{}.tmp-{}", name(digest), std::process::id()));
+    let half = folder.join(format!("{}.tmp-{}", plain(digest), std::process::id()));
     for (name, text) in files.texts() {
         let path = half.join(name);
         if let Some(parent) = path.parent() {
