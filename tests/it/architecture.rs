@@ -75,6 +75,7 @@ const ONLY: &[(&str, &[&str])] = &[
     ("ed25519-dalek", &["malla-audit"]),
     ("saphyr", &["malla-contract"]),
     ("rdkafka", &["malla-source"]),
+    ("ssh2", &["malla-source"]),
     ("prost-reflect", &["malla-source"]),
     ("ureq", &["malla-source"]),
     ("axum", &["malla-serve"]),

@@ -234,18 +234,8 @@ impl Ingredients<'_> {
             sees_raw,
         } = view(self.contract, source, step, self.keys, Some(self.policy))?;
         let schema: SchemaRef = Arc::new(product.table.schema());
-        let rules = self.policy.plan(&name, &product.table)?;
-        self.policy
-            .check_row_filters(&name, &product.table)
-            .map_err(Refusal::RowFilters)?;
-        let without_statistics = product
-            .table
-            .columns
-            .iter()
-            .zip(&rules)
-            .filter(|(column, rule)| column.needs_mask() || rule.is_some())
-            .map(|(column, _)| column);
-        let without_statistics = names(without_statistics);
+        let rules = rules(self.policy, &name, product)?;
+        let without_statistics = without_statistics(product, &rules);
         let columns = product
             .table
             .columns
@@ -253,10 +243,7 @@ impl Ingredients<'_> {
             .zip(rules)
             .map(|(column, rule)| self.column(&name, source, &seen, column, rule))
             .collect::<Result<_, _>>()?;
-        let checks = Checks::new(&product.table).map_err(|source| Refusal::Quality {
-            product: name.clone(),
-            source,
-        })?;
+        let checks = checks(&name, product)?;
         Ok(StepPlan {
             product: name,
             step: malla_sandbox::Step {
@@ -292,22 +279,8 @@ impl Ingredients<'_> {
         column: &Column,
         rule: Option<&MaskRule>,
     ) -> Result<ColumnPlan, Refusal> {
-        if let Some(rule) = rule.filter(|_| column.partition.is_some()) {
-            return Err(Refusal::MaskedPartition {
-                product: product.to_owned(),
-                column: column.name.clone(),
-                line: rule.line,
-            });
-        }
+        let masker = write_masker(self.keys, product, column, rule)?;
         let rule = rule.filter(|rule| rule.at == MaskAt::Write);
-        let masker = rule
-            .map(|rule| Masker::for_column(self.keys, rule.mask, column, Some(&rule.join_group)))
-            .transpose()
-            .map_err(|source| Refusal::Masker {
-                product: product.to_owned(),
-                column: column.name.clone(),
-                source,
-            })?;
         let name = format!("{product}/{}", column.name);
         let flows =
             |inflow: &[Inflow<'_>]| self.policy.effective(&name, column, inflow, self.today).map(drop);
@@ -417,6 +390,58 @@ pub(crate) fn view(
         ));
     }
     Ok(view)
+}
+
+/// The mask of each column of a product, if policy lets the product be.
+pub(crate) fn rules<'p>(
+    policy: &'p Policy,
+    name: &str,
+    product: &Product,
+) -> Result<Vec<Option<&'p MaskRule>>, Refusal> {
+    let rules = policy.plan(name, &product.table)?;
+    policy
+        .check_row_filters(name, &product.table)
+        .map_err(Refusal::RowFilters)?;
+    Ok(rules)
+}
+
+/// Columns whose values stand in no statistics of the table.
+pub(crate) fn without_statistics(product: &Product, rules: &[Option<&MaskRule>]) -> Vec<String> {
+    let columns = product.table.columns.iter().zip(rules);
+    let hidden = columns.filter(|(column, rule)| column.needs_mask() || rule.is_some());
+    names(hidden.map(|(column, _)| column))
+}
+
+/// What hides a column before it is written.
+pub(crate) fn write_masker(
+    keys: &KeyStore,
+    product: &str,
+    column: &Column,
+    rule: Option<&MaskRule>,
+) -> Result<Option<Masker>, Refusal> {
+    if let Some(rule) = rule.filter(|_| column.partition.is_some()) {
+        return Err(Refusal::MaskedPartition {
+            product: product.to_owned(),
+            column: column.name.clone(),
+            line: rule.line,
+        });
+    }
+    rule.filter(|rule| rule.at == MaskAt::Write)
+        .map(|rule| Masker::for_column(keys, rule.mask, column, Some(&rule.join_group)))
+        .transpose()
+        .map_err(|source| Refusal::Masker {
+            product: product.to_owned(),
+            column: column.name.clone(),
+            source,
+        })
+}
+
+/// What a product's contract promises of its rows.
+pub(crate) fn checks(name: &str, product: &Product) -> Result<Checks, Refusal> {
+    Checks::new(&product.table).map_err(|source| Refusal::Quality {
+        product: name.to_owned(),
+        source,
+    })
 }
 
 /// The rule that lets a domain's plugin write a table.

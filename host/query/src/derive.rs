@@ -13,7 +13,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::prelude::{DataFrame, SessionContext, ident, lit};
 use malla_contract::Column;
-use malla_lake::{Changed, Table};
+use malla_lake::{Changed, Replaced, Table};
 
 use crate::governed::{Asker, Opened};
 use crate::lineage::{Lineage, Origin};
@@ -141,17 +141,15 @@ impl Derivation {
             .collect())
     }
 
-    /// Its rows: all, or those with one of these values in `key`. Values are as Delta's log writes them.
+    /// The rows that take the place of others.
     ///
     /// # Errors
     /// [`QueryError`]; there are more rows than the limit.
-    pub async fn rows(
-        self,
-        only: Option<(String, BTreeSet<Option<String>>)>,
-    ) -> Result<QueryResult, QueryError> {
+    pub async fn rows(self, only: &Replaced) -> Result<QueryResult, QueryError> {
         let limits = self.limits.clone();
+        let only = only.clone();
         let result = runtime::run(async move {
-            let Some((key, values)) = only else {
+            let Replaced::Partitions { column: key, values } = only else {
                 let frame = DataFrame::new(self.context.state(), self.plan);
                 return collect(frame, &self.limits).await;
             };

@@ -17,7 +17,7 @@ use malla_audit::{Kind, Outcome, Record};
 use malla_contract::CheckSeverity;
 use malla_lake::{Advance, Changed, Commit, LakeError, Replaced, Table};
 use malla_quality::Status;
-use malla_query::{Asker, Derivation, Governance, Input, Limits, Query, QueryResult};
+use malla_query::{Asker, Governance, Input, Limits, Query, QueryResult};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
@@ -36,15 +36,6 @@ const LIMITS: Limits = Limits {
     memory: 2 << 30,
     time: Duration::from_secs(3600),
 };
-
-/// What is made anew.
-enum Scope {
-    /// Nothing changed.
-    Nothing,
-    All,
-    /// Rows with these values of the key.
-    Values(String, BTreeSet<Option<String>>),
-}
 
 impl Mesh {
     /// Makes one product anew as far as its inputs changed. `None`: they did not.
@@ -80,26 +71,19 @@ impl Mesh {
         // Before anything of the table is looked at: whoever commits meanwhile moves it.
         let counter = format!("malla/{}", table.id());
         let count = table.offset(&counter).await?;
-        let scope = match last_made(&table).await? {
+        let stale = match last_made(&table).await? {
             Some(last) if last.recipe == recipe => {
-                scope(plan, &inputs, &last.inputs).await.map_err(failed)?
+                stale(plan, &inputs, &last.inputs).await.map_err(failed)?
             }
-            _ => Scope::All,
+            _ => Some(Replaced::All),
         };
         let in_parts = !plan.is_judged_whole() && inputs.iter().all(|input| !input.own_names);
-        let scope = match scope {
-            Scope::Values(..) if !in_parts => Scope::All,
-            scope => scope,
+        let replaces = match stale {
+            None => return Ok(None),
+            Some(Replaced::Partitions { .. }) if !in_parts => Replaced::All,
+            Some(stale) => stale,
         };
-        let replaces = match &scope {
-            Scope::Nothing => return Ok(None),
-            Scope::All => Replaced::All,
-            Scope::Values(column, values) => Replaced::Partitions {
-                column: column.clone(),
-                values: values.clone(),
-            },
-        };
-        let made = rows(derivation, scope).await.map_err(failed)?;
+        let made = derivation.rows(&replaces).await.map_err(failed)?;
         let batches = plan.stored(&made)?;
         let written: usize = batches.iter().map(RecordBatch::num_rows).sum();
         self.audit.record(
@@ -152,19 +136,12 @@ impl Mesh {
     }
 }
 
-async fn rows(derivation: Derivation, scope: Scope) -> Result<QueryResult, malla_query::QueryError> {
-    match scope {
-        Scope::Nothing | Scope::All => derivation.rows(None).await,
-        Scope::Values(key, values) => derivation.rows(Some((key, values))).await,
-    }
-}
-
-/// What has to be made anew, given that nothing but the inputs' rows changed.
-async fn scope(
+/// What has to be made anew, given that nothing but the inputs' rows changed. `None`: nothing did.
+async fn stale(
     plan: &GoldPlan,
     inputs: &[Input],
     before: &BTreeMap<String, u64>,
-) -> Result<Scope, malla_query::QueryError> {
+) -> Result<Option<Replaced>, malla_query::QueryError> {
     let mut values = BTreeSet::new();
     let mut moved = false;
     for input in inputs {
@@ -174,31 +151,34 @@ async fn scope(
             .copied()
             .filter(|last| *last <= input.version)
         else {
-            return Ok(Scope::All);
+            return Ok(Some(Replaced::All));
         };
         if last == input.version {
             continue;
         }
         moved = true;
         let Some(column) = &input.aligned else {
-            return Ok(Scope::All);
+            return Ok(Some(Replaced::All));
         };
         match input.changed_since(last, column).await? {
             Changed::Partitions(changed) => values.extend(changed),
-            Changed::Unknown => return Ok(Scope::All),
+            Changed::Unknown => return Ok(Some(Replaced::All)),
         }
     }
-    let Some(key) = &plan.key else {
-        return Ok(if moved { Scope::All } else { Scope::Nothing });
-    };
     if !moved {
-        return Ok(Scope::Nothing);
+        return Ok(None);
     }
+    let Some(key) = &plan.key else {
+        return Ok(Some(Replaced::All));
+    };
     if !values.is_empty() && !key.required {
         // A row of an outer join that finds its other half leaves the rows without a key.
         values.insert(None);
     }
-    Ok(Scope::Values(key.name.clone(), values))
+    Ok(Some(Replaced::Partitions {
+        column: key.name.clone(),
+        values,
+    }))
 }
 
 /// What rows are made by, but for the inputs' rows: the query, what it may see, and how its columns are hidden.

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use arrow_schema::SchemaRef;
 use malla_contract::{CheckKind, CheckSeverity, Column, Contract, Date, Product};
 use malla_lake::{Layer, TableId, TableSpec};
-use malla_policy::{Inflow, MaskAt, Policy};
+use malla_policy::{Inflow, Policy};
 use malla_privacy::{KeyStore, Masker};
 use malla_quality::Checks;
 use malla_query::Inflows;
 
 use crate::error::Refusal;
-use crate::plan::{granted, purpose};
+use crate::plan::{checks, granted, purpose, rules, without_statistics, write_masker};
 
 /// A gold product under one policy.
 pub(crate) struct GoldPlan {
@@ -48,45 +48,24 @@ impl GoldPlan {
         plugin_digest: &str,
     ) -> Result<Self, Refusal> {
         let name = format!("{}.{}", contract.domain, product.name);
-        let rules = policy.plan(&name, &product.table)?;
-        policy
-            .check_row_filters(&name, &product.table)
-            .map_err(Refusal::RowFilters)?;
-        let mut columns = Vec::with_capacity(product.table.columns.len());
-        let mut without_statistics = Vec::new();
-        for (column, rule) in product.table.columns.iter().zip(rules) {
-            if let Some(rule) = rule.filter(|_| column.partition.is_some()) {
-                return Err(Refusal::MaskedPartition {
-                    product: name.clone(),
-                    column: column.name.clone(),
-                    line: rule.line,
-                });
-            }
-            if column.needs_mask() || rule.is_some() {
-                without_statistics.push(column.name.clone());
-            }
-            let masker = rule
-                .filter(|rule| rule.at == MaskAt::Write)
-                .map(|rule| Masker::for_column(keys, rule.mask, column, Some(&rule.join_group)))
-                .transpose()
-                .map_err(|source| Refusal::Masker {
-                    product: name.clone(),
-                    column: column.name.clone(),
-                    source,
-                })?;
-            columns.push(GoldColumn {
-                name: format!("{name}/{}", column.name),
-                column: column.clone(),
-                masker,
-            });
-        }
+        let rules = rules(policy, &name, product)?;
+        let without_statistics = without_statistics(product, &rules);
+        let columns = product
+            .table
+            .columns
+            .iter()
+            .zip(rules)
+            .map(|(column, rule)| {
+                Ok(GoldColumn {
+                    name: format!("{name}/{}", column.name),
+                    column: column.clone(),
+                    masker: write_masker(keys, &name, column, rule)?,
+                })
+            })
+            .collect::<Result<_, Refusal>>()?;
         let partition_by = product.table.partition_columns();
-        let checks = Checks::new(&product.table).map_err(|source| Refusal::Quality {
-            product: name.clone(),
-            source,
-        })?;
         Ok(Self {
-            checks,
+            checks: checks(&name, product)?,
             rule: granted(policy, contract, &name)?,
             key: partition_by
                 .first()

@@ -24,17 +24,23 @@ pub(crate) struct GoldReport {
 impl Mesh {
     /// Makes every gold product anew that is not of the newest versions of its inputs. One that fails holds up no other.
     pub(crate) async fn refresh_all_gold(&self, options: &RunOptions, report: &mut GoldReport) {
-        let plans = self.gold(options.domain.as_deref());
+        let (mut plans, mut refused) = (Vec::new(), BTreeMap::new());
+        for plan in self.gold(options.domain.as_deref()) {
+            match plan {
+                Ok(plan) => plans.push(plan),
+                Err(refusal) => {
+                    tracing::error!(error = %refusal, "A product cannot be made.");
+                    refused.insert(refusal.to_string(), refusal.to_string());
+                }
+            }
+        }
         // One may be made of another: again until nothing changes, which takes no more rounds than there are.
         for _ in 0..=plans.len() {
             let mut changed = false;
-            report.failures.clear();
+            report.failures.clone_from(&refused);
             for plan in &plans {
-                let (product, outcome) = match plan {
-                    Ok(plan) => (plan.product.clone(), self.refresh_gold(plan).await),
-                    Err(refusal) => (refusal.to_string(), Err(FlowError::Policy(refusal.to_string()))),
-                };
-                match outcome {
+                let product = plan.product.clone();
+                match self.refresh_gold(plan).await {
                     Ok(None) => {}
                     Ok(Some(made)) => {
                         changed = true;
@@ -56,11 +62,7 @@ impl Mesh {
                     }
                     Err(error) => {
                         tracing::error!(product, %error, "A product was not made anew.");
-                        let told = match plan {
-                            Ok(_) => error.to_string(),
-                            Err(refusal) => refusal.to_string(),
-                        };
-                        report.failures.insert(product, told);
+                        report.failures.insert(product, error.to_string());
                     }
                 }
             }
