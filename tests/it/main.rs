@@ -6,6 +6,7 @@ mod architecture;
 mod audit;
 mod authors;
 mod demo;
+mod deploy;
 mod evil;
 mod fail_closed;
 mod flows_in;

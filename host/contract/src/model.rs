@@ -18,7 +18,8 @@ pub struct Contract {
     pub version: Version,
     /// ODCS life-cycle word: `draft`, `active`, `deprecated`, `retired`, ...
     pub status: String,
-    /// The business domain; the first part of every table name.
+    /// The first part of every table name, and who the plugin is to policies: the business domain, and from version 2.0.0 on
+    /// its major version too (`ventas`, `ventas_v2`), so that two of them can live side by side.
     pub domain: String,
     /// ODCS `description.purpose`.
     pub description: Option<String>,
@@ -175,6 +176,12 @@ pub enum ColumnType {
 }
 
 impl Contract {
+    /// The business domain, whichever the major version.
+    #[must_use]
+    pub fn family(&self) -> &str {
+        crate::parse::family(&self.domain)
+    }
+
     /// The source of that name.
     #[must_use]
     pub fn source(&self, name: &str) -> Option<&Source> {

@@ -13,6 +13,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, ObjectStoreScheme, PutMode, PutOptions};
 use url::Url;
 
+use crate::evolve::{evolve, fits_when_evolved};
 use crate::shape::Shape;
 use crate::{LakeError, Layer, Table, TableId, TableSpec, WriterConfig};
 
@@ -58,7 +59,8 @@ impl Lake {
         }
     }
 
-    /// Opens a table, and creates it if it is not there. Two hosts may do so at once.
+    /// Opens a table. It is created if it is not there, and takes on nullable columns that it lacks. Two hosts may do so at
+    /// once.
     ///
     /// # Errors
     /// [`LakeError::Spec`], [`LakeError::SchemaMismatch`], [`LakeError::PartitionMismatch`], [`LakeError::Protocol`],
@@ -74,7 +76,21 @@ impl Lake {
                 return Err(LakeError::delta(&spec.id)(error));
             }
         }
+        evolve(&spec, &shape, &log, &self.inner.config).await?;
         Table::open(&spec.id, Some(&spec), log, &self.inner.config).await
+    }
+
+    /// Whether a table of this spec could be opened, without making or changing anything.
+    ///
+    /// # Errors
+    /// As [`Lake::table`].
+    pub async fn would_fit(&self, spec: &TableSpec) -> Result<(), LakeError> {
+        let shape = Shape::new(spec, &self.inner.config)?;
+        let log = self.log(&spec.id)?;
+        if !exists(&spec.id, &log).await? {
+            return Ok(());
+        }
+        fits_when_evolved(spec, &shape, &log).await
     }
 
     /// Opens a table as it is. `None` if it is not there.
@@ -132,6 +148,26 @@ impl Lake {
     /// # Errors
     /// The store's error.
     pub async fn keep(&self, name: &str, bytes: Bytes) -> Result<(), LakeError> {
+        self.claim(name, bytes).await.map(drop)
+    }
+
+    /// Whether something is kept under a name.
+    ///
+    /// # Errors
+    /// The store's error.
+    pub async fn is_kept(&self, name: &str) -> Result<bool, LakeError> {
+        match self.inner.store.head(&self.aside(name)?).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Keeps bytes under a name that nobody has used. False: somebody has.
+    ///
+    /// # Errors
+    /// The store's error.
+    pub async fn claim(&self, name: &str, bytes: Bytes) -> Result<bool, LakeError> {
         let create = PutOptions::from(PutMode::Create);
         match self
             .inner
@@ -139,7 +175,8 @@ impl Lake {
             .put_opts(&self.aside(name)?, bytes.into(), create)
             .await
         {
-            Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => Ok(()),
+            Ok(_) => Ok(true),
+            Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
             Err(error) => Err(error.into()),
         }
     }

@@ -7,6 +7,7 @@ mod backoff;
 mod commit;
 mod config;
 mod error;
+mod evolve;
 mod id;
 mod lake;
 mod land;

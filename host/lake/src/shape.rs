@@ -156,7 +156,8 @@ impl Shape {
                 return Err(mismatch(field.name(), describe(field), describe(there)));
             }
         }
-        for there in found.fields() {
+        // Rows of an older version of the contract lack what a newer one added.
+        for there in found.fields().iter().filter(|there| !there.is_nullable()) {
             if self.schema.index_of(there.name()).is_err() {
                 return Err(mismatch(there.name(), "absent".into(), describe(there)));
             }
@@ -170,6 +171,25 @@ impl Shape {
         }
         Ok(())
     }
+}
+
+/// The list of columns with statistics in a table's properties, when these columns are added and those are to be silent.
+/// `None`: it stays as it is.
+pub(crate) fn listed_with(
+    properties: &HashMap<String, String>,
+    added: &[String],
+    silent: &[String],
+) -> Option<(&'static str, String)> {
+    let before = properties.get(STATS_COLUMNS)?;
+    let mut listed: Vec<&str> = before.split(',').map(str::trim).collect();
+    listed.retain(|name| {
+        !silent
+            .iter()
+            .any(|silent| identifier(silent) == *name || silent == name)
+    });
+    listed.extend(added.iter().map(String::as_str));
+    let after = listed.join(",");
+    (after != *before).then_some((STATS_COLUMNS, after))
 }
 
 /// Columns that a table's properties keep out of its statistics.
@@ -254,7 +274,7 @@ fn describe(field: &Field) -> String {
 }
 
 /// A name as the SQL identifier that the statistics property wants.
-fn identifier(name: &str) -> String {
+pub(crate) fn identifier(name: &str) -> String {
     let simple = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     if simple {

@@ -159,6 +159,62 @@ pub(crate) enum Plugin {
     Test(PluginDir),
     /// Say what a component holds, without running it
     Inspect(Inspect),
+    /// Check a component against the version in use, try it on the last batches, and put it into use
+    ///
+    /// Refused is what the contract's version does not allow, what policy, tables or gold products could not take, and a version
+    /// that makes other rows of the same events, unless the difference is accepted. Hosts that run take it up between two
+    /// commits. A major version from 2 on is put into use beside the one before, as DOMAIN_v2.
+    Deploy(Deploy),
+    /// Take the version in use back, and put the one before it into use
+    Rollback(Rollback),
+    /// The versions of a domain's plugin that were in use
+    Versions(Versions),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Deploy {
+    #[command(flatten)]
+    pub(crate) config: Config,
+    /// Who does it: `user:vera`, `service:ci`, ..; whoever is logged in when left out
+    #[arg(long = "as", value_name = "PRINCIPAL", value_parser = principal)]
+    pub(crate) principal: Option<String>,
+    /// A difference that is meant; repeat it for more
+    #[arg(long, value_name = "PRODUCT[/COLUMN]")]
+    pub(crate) accept: Vec<String>,
+    /// Go on without a trial on real batches
+    #[arg(long)]
+    pub(crate) without_canary: bool,
+    /// Check and try, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// A .wasm file, as made by `malla plugin build`
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rollback {
+    #[command(flatten)]
+    pub(crate) config: Config,
+    /// Who does it; whoever is logged in when left out
+    #[arg(long = "as", value_name = "PRINCIPAL", value_parser = principal)]
+    pub(crate) principal: Option<String>,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    pub(crate) domain: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Versions {
+    #[command(flatten)]
+    pub(crate) config: Config,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    pub(crate) domain: String,
 }
 
 #[derive(Debug, Subcommand)]

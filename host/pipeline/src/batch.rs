@@ -343,7 +343,7 @@ impl Flow {
 
 impl StepPlan {
     /// The outer error stops the flow; the inner one is the plugin's, and costs it this batch.
-    fn run(
+    pub(crate) fn run(
         &self,
         plugin: &Plugin,
         batch: &RecordBatch,
@@ -444,7 +444,7 @@ pub(crate) fn view<'a>(
 }
 
 /// The quarantine rule for a batch that a plugin failed on. `None`: the host failed, and the batch can be tried again.
-fn failure_rule(failure: &Failure) -> Option<&'static str> {
+pub(crate) fn failure_rule(failure: &Failure) -> Option<&'static str> {
     match failure {
         Failure::Refused { .. } => Some("step_refused_batch"),
         Failure::Trap { .. } => Some("trap"),

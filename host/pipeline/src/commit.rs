@@ -37,6 +37,9 @@ pub(crate) struct Plan {
     /// Digest of the component that processed the batches.
     pub(crate) plugin: String,
     pub(crate) policy: String,
+    /// Products that are made of the batches, as `domain.product`.
+    #[serde(default)]
+    pub(crate) products: Vec<String>,
     /// By source partition, in order.
     pub(crate) batches: BTreeMap<String, Vec<Range>>,
 }
@@ -132,11 +135,9 @@ impl Tick {
         rows(self.batches.iter().map(|batch| &batch.quarantine))
     }
 
-    /// One list for each step.
-    fn curated(&self, steps: usize) -> Vec<Vec<RecordBatch>> {
-        (0..steps)
-            .map(|step| rows(self.batches.iter().filter_map(|batch| batch.curated.get(step))))
-            .collect()
+    /// The rows of one step.
+    fn curated(&self, step: usize) -> Vec<RecordBatch> {
+        rows(self.batches.iter().filter_map(|batch| batch.curated.get(step)))
     }
 
     /// Records that these rows are written, and by which rules, and waits until that is on disk: no table changes without
@@ -156,7 +157,7 @@ impl Tick {
         let count = |batches: &[RecordBatch]| batches.iter().map(RecordBatch::num_rows).sum::<usize>();
         let tables = [self.raw(), self.quarantine()]
             .into_iter()
-            .chain(self.curated(flow.steps.len()));
+            .chain((0..flow.steps.len()).map(|step| self.curated(step)));
         for ((object, rule), batches) in flow.grants.iter().zip(tables) {
             audit.record(
                 Record::new(Kind::Write, object, Outcome::Allow)
@@ -200,10 +201,11 @@ impl Tick {
         which: impl Fn(&Table) -> bool,
     ) -> Result<TickCommitted, FlowError> {
         let info = info(&self.plan(flow), false);
-        let batches = std::iter::once(self.raw()).chain(self.curated(tables.curated.len()));
-        let commits = tables.followers().zip(batches).map(|(table, batches)| {
+        let commits = tables.followers().map(|table| {
+            // The tables may be those of a later version of the plugin than the one that made the rows.
+            let step = flow.steps.iter().position(|step| step.spec.id == *table.id());
             let commit = which(table).then(|| Commit {
-                batches,
+                batches: step.map_or_else(|| self.raw(), |step| self.curated(step)),
                 advances: self.advances(flow, table),
                 replaces: None,
                 info: info.clone(),
@@ -223,6 +225,7 @@ impl Tick {
         Plan {
             plugin: flow.plugin.digest().to_owned(),
             policy: flow.policy_digest.clone(),
+            products: flow.steps.iter().map(|step| step.product.clone()).collect(),
             batches: self.ranges(),
         }
     }
@@ -259,6 +262,7 @@ fn info(plan: &Plan, with_batches: bool) -> Map<String, Value> {
     };
     if !with_batches {
         info.remove("batches");
+        info.remove("products");
     }
     info
 }

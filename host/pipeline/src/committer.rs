@@ -1,5 +1,6 @@
 //! One a flow: gathers batches into ticks and commits them.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use malla_policy::Policy;
@@ -12,6 +13,7 @@ use crate::dead_letters::DeadLetters;
 use crate::error::FlowError;
 use crate::mesh::Mesh;
 use crate::plan::Flow;
+use crate::plugins::Fleet;
 use crate::quality::{of_rows, told, totals};
 use crate::report::ProductReport;
 use crate::workers::Message;
@@ -20,8 +22,8 @@ use crate::workers::Message;
 pub(crate) enum Ended {
     /// The source is drained, or the run is to stop.
     Done,
-    /// Another policy is in force: what is not committed is made anew under it.
-    NewPolicy,
+    /// Another policy is in force, or another version of the plugin in use: what is not committed is made anew.
+    Outdated,
 }
 
 /// Gathers batches into ticks and commits them.
@@ -32,6 +34,7 @@ pub(crate) struct Committer<'a> {
     pub(crate) dead_letters: Option<DeadLetters>,
     pub(crate) mesh: &'a Mesh,
     pub(crate) policy: watch::Receiver<Policy>,
+    pub(crate) fleet: watch::Receiver<Arc<Fleet>>,
     pub(crate) products: &'a mut [ProductReport],
     pub(crate) started: Instant,
 }
@@ -50,7 +53,14 @@ impl Committer<'_> {
             let message = tokio::select! {
                 biased;
                 // Nothing that was masked by the policy before is committed after it.
-                Ok(()) = self.policy.changed() => return Ok(Ended::NewPolicy),
+                Ok(()) = self.policy.changed() => return Ok(Ended::Outdated),
+                Ok(()) = self.fleet.changed() => {
+                    if self.flow.is_of(&self.fleet.borrow_and_update()) {
+                        continue;
+                    }
+                    self.commit(tick).await?;
+                    return Ok(Ended::Outdated);
+                }
                 message = next => message,
             };
             match message {

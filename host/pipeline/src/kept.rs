@@ -9,36 +9,48 @@ use malla_policy::PolicyFiles;
 use crate::error::FlowError;
 use crate::mesh::Mesh;
 use crate::plan::Flow;
+use crate::plugins::keep;
 
 impl Mesh {
     /// Sees to it that every host can get what this flow runs with, before it commits anything.
     pub(crate) async fn share(&self, flow: &Flow) -> Result<(), FlowError> {
         let digest = flow.plugin.digest();
-        let failed = |source| FlowError::Copy {
-            path: self.kept(digest),
-            source,
-        };
-        let component = tokio::task::block_in_place(|| std::fs::read(self.kept(digest))).map_err(failed)?;
-        self.lake.keep(&plugin(digest), Bytes::from(component)).await?;
-        if let Some(files) = self.policies.files_of(&flow.policy_digest) {
+        self.share_plugin(digest).await?;
+        let name = policy(&flow.policy_digest);
+        if let Some(files) = self.policies.files_of(&flow.policy_digest)
+            && !self.lake.is_kept(&name).await?
+        {
             let texts: BTreeMap<&str, &str> = files.texts().collect();
             let texts = serde_json::to_vec(&texts).unwrap_or_default();
-            self.lake
-                .keep(&policy(&flow.policy_digest), Bytes::from(texts))
-                .await?;
+            self.lake.keep(&name, Bytes::from(texts)).await?;
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn share_plugin(&self, digest: &str) -> Result<(), FlowError> {
+        if self.lake.is_kept(&plugin(digest)).await? {
+            return Ok(());
+        }
+        let path = self.loader.copy(digest);
+        let component = tokio::task::block_in_place(|| std::fs::read(&path))
+            .map_err(|source| FlowError::Copy { path, source })?;
+        Ok(self.lake.keep(&plugin(digest), Bytes::from(component)).await?)
+    }
+
+    /// Gets a copy of a plugin that another host shared, if there is none here.
+    pub(crate) async fn borrow_plugin(&self, digest: &str) -> Result<(), FlowError> {
+        let path = self.loader.copy(digest);
+        if !path.exists()
+            && let Some(component) = self.lake.kept(&plugin(digest)).await?
+        {
+            keep(&path, &component).map_err(|source| FlowError::Copy { path, source })?;
         }
         Ok(())
     }
 
     /// Gets copies that another host shared. What comes out is used only if its digest is right.
     pub(crate) async fn borrow(&self, plugin_digest: &str, policy_digest: &str) -> Result<(), FlowError> {
-        let path = self.kept(plugin_digest);
-        if !path.exists()
-            && let Some(component) = self.lake.kept(&plugin(plugin_digest)).await?
-        {
-            self.keep_copy(&path, &component)
-                .map_err(|source| FlowError::Copy { path, source })?;
-        }
+        self.borrow_plugin(plugin_digest).await?;
         if self.policies.of_digest(policy_digest).is_none()
             && let Some(texts) = self.lake.kept(&policy(policy_digest)).await?
             && let Ok(texts) = serde_json::from_slice::<BTreeMap<String, String>>(&texts)

@@ -1,6 +1,5 @@
 //! A mesh: its plugins, policies, keys, sandbox and lake, checked against each other.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,14 +9,14 @@ use malla_contract::{Contract, Date};
 use malla_lake::{Lake, WriterConfig};
 use malla_policy::Policy;
 use malla_privacy::KeyStore;
-use malla_sandbox::{CacheConfig, Limits, Plugin, PluginId, Sandbox, SandboxConfig};
+use malla_sandbox::{CacheConfig, Limits, Sandbox, SandboxConfig};
 use tokio::sync::Notify;
 
 use crate::config::{Config, LimitsConfig};
 use crate::error::{MeshError, Refusal};
-use crate::kept::plain;
 use crate::metrics::Metrics;
 use crate::plan::{Flow, Ingredients};
+use crate::plugins::{Domain, Loader, Plugins, components, read};
 use crate::policies::Policies;
 use crate::quarantine::day;
 
@@ -30,16 +29,9 @@ pub struct Mesh {
     pub(crate) metrics: Metrics,
     /// Told of every commit to a curated table.
     pub(crate) committed: Notify,
-    sandbox: Sandbox,
+    pub(crate) plugins: Plugins,
+    pub(crate) loader: Loader,
     keys: Arc<KeyStore>,
-    domains: BTreeMap<String, Domain>,
-    refusals: Vec<Refusal>,
-}
-
-struct Domain {
-    path: PathBuf,
-    contract: Contract,
-    plugin: Plugin,
 }
 
 impl Mesh {
@@ -54,58 +46,40 @@ impl Mesh {
         let audit = Arc::new(open_audit(&config, &keys)?);
         let sandbox = Sandbox::new(sandbox_config(&config, &keys))?;
         let lake = Lake::open(&config.lake, WriterConfig::default())?;
-        let components = components(&config.plugins)?;
-        if components.is_empty() {
-            return Err(MeshError::NoPlugins { path: config.plugins });
-        }
-        let mut mesh = Self {
+        let loader = Loader {
+            kept: config.state.join("plugins"),
+            sandbox,
+        };
+        let plugins = Plugins::load(&config.plugins, |path| {
+            let loaded = loader.load(path);
+            audit.record(load_record(path, loaded.as_ref()).with_policy(policies.current().digest()))?;
+            Ok(loaded)
+        })?;
+        Ok(Self {
             config,
             lake,
             policies,
             audit,
             metrics: Metrics::new()?,
             committed: Notify::new(),
-            sandbox,
+            plugins,
+            loader,
             keys,
-            domains: BTreeMap::new(),
-            refusals: Vec::new(),
-        };
-        for path in components {
-            let loaded = mesh.load(&path);
-            mesh.record_load(&path, loaded.as_ref())?;
-            match loaded {
-                Ok(domain) => {
-                    let name = domain.contract.domain.clone();
-                    if let Some(first) = mesh.domains.get(&name) {
-                        mesh.refusals.push(Refusal::TwoOfOneDomain {
-                            domain: name,
-                            first: first.path.clone(),
-                            second: path,
-                        });
-                    } else {
-                        mesh.domains.insert(name, domain);
-                    }
-                }
-                Err(refusal) => mesh.refusals.push(refusal),
-            }
-        }
-        Ok(mesh)
-    }
-
-    /// Plugins that cannot be used, and why.
-    #[must_use]
-    pub fn refusals(&self) -> &[Refusal] {
-        &self.refusals
+        })
     }
 
     /// Everything that cannot run, and why: plugins and single flows.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
+        let fleet = self.plugins.fleet();
         let flows = self.flows(None).unwrap_or_default();
         let gold = self.gold(None).into_iter().filter_map(Result::err);
-        self.refusals
-            .iter()
-            .map(Refusal::to_string)
+        let none = fleet.is_empty().then(|| MeshError::NoPlugins {
+            path: self.config.plugins.clone(),
+        });
+        none.iter()
+            .map(MeshError::to_string)
+            .chain(fleet.refusals().iter().map(Refusal::to_string))
             .chain(gold.map(|refusal| refusal.to_string()))
             .chain(
                 flows
@@ -116,14 +90,10 @@ impl Mesh {
             .collect()
     }
 
-    /// The contracts of the plugins that were loaded, by domain.
-    pub fn contracts(&self) -> impl Iterator<Item = &Contract> {
-        self.domains.values().map(|domain| &domain.contract)
-    }
-
-    pub(crate) fn loaded(&self) -> impl Iterator<Item = (&Contract, &Plugin)> {
-        let domains = self.domains.values();
-        domains.map(|domain| (&domain.contract, &domain.plugin))
+    /// The contracts of the plugins in use, in the order of their domains.
+    #[must_use]
+    pub fn contracts(&self) -> Arc<[Contract]> {
+        Arc::clone(self.plugins.fleet().contracts())
     }
 
     /// What the mesh counts while it runs.
@@ -158,28 +128,32 @@ impl Mesh {
 
     /// The flows of one domain, or of all, each with the reason where it cannot run.
     pub(crate) fn flows(&self, only: Option<&str>) -> Result<Vec<Result<Flow, Refusal>>, MeshError> {
-        if let Some(name) = only.filter(|name| !self.domains.contains_key(*name)) {
+        let fleet = self.plugins.fleet();
+        if let Some(name) = only.filter(|name| fleet.domain(name).is_none()) {
             return Err(MeshError::UnknownDomain {
                 domain: name.to_owned(),
-                known: self.domains.keys().cloned().collect::<Vec<_>>().join(", "),
+                known: fleet.names(),
             });
         }
-        Ok(self
-            .domains
-            .iter()
-            .filter(|(name, _)| only.is_none_or(|only| only == *name))
-            .flat_map(|(_, domain)| {
-                domain
-                    .contract
-                    .sources
-                    .iter()
-                    .map(|source| self.flow(domain, &source.name))
-            })
+        Ok(fleet
+            .domains()
+            .filter(|domain| only.is_none_or(|only| only == domain.contract.domain))
+            .flat_map(|domain| self.flows_of(domain))
             .collect())
     }
 
-    fn flow(&self, domain: &Domain, source: &str) -> Result<Flow, Refusal> {
-        self.flow_under(&self.policies.current(), domain, source)
+    /// The flows of one version of a domain's plugin, under the policy in force.
+    pub(crate) fn flows_of(&self, domain: &Domain) -> Vec<Result<Flow, Refusal>> {
+        let policy = self.policies.current();
+        let sources = domain.contract.sources.iter();
+        sources
+            .map(|source| self.flow_under(&policy, domain, &source.name))
+            .collect()
+    }
+
+    /// Where the journals of a source are.
+    pub(crate) fn journals(&self, domain: &str, source: &str) -> PathBuf {
+        self.config.state.join("sources").join(domain).join(source)
     }
 
     fn flow_under(&self, policy: &Policy, domain: &Domain, source: &str) -> Result<Flow, Refusal> {
@@ -207,76 +181,42 @@ impl Mesh {
         Ok(flow)
     }
 
-    /// The same flow under the policy in force now.
-    pub(crate) fn replan(&self, flow: &Flow) -> Result<Flow, Refusal> {
-        let domain = self.domains.get(&flow.domain).ok_or_else(|| Refusal::NoSource {
-            domain: flow.domain.clone(),
-            source_name: flow.source.name.clone(),
-        })?;
-        self.flow(domain, &flow.source.name)
-    }
-
-    fn record_load(&self, path: &Path, loaded: Result<&Domain, &Refusal>) -> Result<(), MeshError> {
-        let record = match loaded {
-            Ok(domain) => Record::new(Kind::Load, path.display().to_string(), Outcome::Done)
-                .with_principal(format!("plugin:{}", domain.contract.domain))
-                .with_detail("version", &domain.contract.version)
-                .with_detail("digest", domain.plugin.digest()),
-            Err(refusal) => {
-                Record::new(Kind::Load, path.display().to_string(), Outcome::Deny).with_detail("why", refusal)
-            }
-        };
-        Ok(self
-            .audit
-            .record(record.with_policy(self.policies.current().digest()))?)
+    /// The same flow by the plugin in use and under the policy in force now. `None`: nobody has such a source any more.
+    pub(crate) fn replan(&self, flow: &Flow) -> Option<Result<Flow, Refusal>> {
+        let fleet = self.plugins.fleet();
+        let domain = fleet.domain(&flow.domain)?;
+        domain.contract.source(&flow.source.name)?;
+        Some(self.flow_under(&self.policies.current(), domain, &flow.source.name))
     }
 
     /// The flow as it was under an earlier version of its plugin and an earlier policy, to complete what these began.
     pub(crate) fn flow_as_of(&self, flow: &Flow, plugin: &str, policy: &str) -> Option<Flow> {
         let policy = self.policies.of_digest(policy)?;
-        let kept;
-        let domain = match self.domains.get(&flow.domain) {
-            Some(domain) if domain.plugin.digest() == plugin => domain,
+        let fleet = self.plugins.fleet();
+        let domain = match fleet.domain(&flow.domain) {
+            Some(domain) if domain.plugin.digest() == plugin => Arc::clone(domain),
             _ => {
-                kept = self.load(&self.kept(plugin)).ok()?;
+                let kept = self.loader.load(&self.loader.copy(plugin)).ok()?;
                 if kept.plugin.digest() != plugin {
                     return None;
                 }
-                &kept
+                Arc::new(kept)
             }
         };
-        self.flow_under(&policy, domain, &flow.source.name).ok()
+        self.flow_under(&policy, &domain, &flow.source.name).ok()
     }
+}
 
-    /// Loads a component, and keeps a copy: a crash may have to be completed by the version that was running.
-    fn load(&self, path: &Path) -> Result<Domain, Refusal> {
-        let (bytes, contract) = read(path)?;
-        let id = PluginId::new(&contract.domain, contract.version.to_string());
-        let plugin = self.sandbox.load(id, &bytes).map_err(|source| Refusal::Load {
-            path: path.to_owned(),
-            source,
-        })?;
-        let copy = self.kept(plugin.digest());
-        if !copy.exists() {
-            keep(&copy, &bytes).map_err(|source| Refusal::Unreadable {
-                path: copy.clone(),
-                source,
-            })?;
+/// What is recorded of a component that was loaded, or could not be.
+pub(crate) fn load_record(path: &Path, loaded: Result<&Domain, &Refusal>) -> Record {
+    match loaded {
+        Ok(domain) => Record::new(Kind::Load, path.display().to_string(), Outcome::Done)
+            .with_principal(format!("plugin:{}", domain.contract.domain))
+            .with_detail("version", &domain.contract.version)
+            .with_detail("digest", domain.plugin.digest()),
+        Err(refusal) => {
+            Record::new(Kind::Load, path.display().to_string(), Outcome::Deny).with_detail("why", refusal)
         }
-        Ok(Domain {
-            path: path.to_owned(),
-            contract,
-            plugin,
-        })
-    }
-
-    pub(crate) fn keep_copy(&self, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-        keep(path, bytes)
-    }
-
-    pub(crate) fn kept(&self, digest: &str) -> PathBuf {
-        let name = format!("{}.wasm", plain(digest));
-        self.config.state.join("plugins").join(name)
     }
 }
 
@@ -313,48 +253,6 @@ pub fn contracts(config: &Config) -> Result<(Vec<Contract>, Vec<Refusal>), MeshE
 #[must_use]
 pub fn today() -> Date {
     Date::from_days(day(chrono::Utc::now().timestamp_micros()))
-}
-
-fn keep(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    let half = path.with_extension("tmp");
-    std::fs::write(&half, bytes)?;
-    std::fs::rename(half, path)
-}
-
-/// A component's bytes and its contract.
-fn read(path: &Path) -> Result<(Vec<u8>, Contract), Refusal> {
-    let bytes = std::fs::read(path).map_err(|source| Refusal::Unreadable {
-        path: path.to_owned(),
-        source,
-    })?;
-    let yaml = malla_contract::extract(&bytes).map_err(|source| Refusal::Component {
-        path: path.to_owned(),
-        source,
-    })?;
-    let contract = Contract::parse(&yaml).map_err(|source| Refusal::Contract {
-        path: path.to_owned(),
-        source,
-    })?;
-    Ok((bytes, contract))
-}
-
-fn components(folder: &Path) -> Result<Vec<PathBuf>, MeshError> {
-    let unreadable = |source| MeshError::Plugins {
-        path: folder.to_owned(),
-        source,
-    };
-    let mut components = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
-        let path = entry.map_err(unreadable)?.path();
-        if path.extension().is_some_and(|extension| extension == "wasm") {
-            components.push(path);
-        }
-    }
-    components.sort();
-    Ok(components)
 }
 
 fn sandbox_config(config: &Config, keys: &KeyStore) -> SandboxConfig {

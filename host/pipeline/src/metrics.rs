@@ -40,6 +40,7 @@ pub struct Metrics {
     checked: IntCounterVec,
     unexpected: IntCounterVec,
     reloads: IntCounterVec,
+    plugin_swaps: IntCounterVec,
     reload_successful: IntGauge,
     reload_timestamp: Gauge,
 }
@@ -113,6 +114,11 @@ impl Metrics {
                 "Changes of the policy files by outcome: changed, or failed, after which the policy before stays in force.",
                 &["outcome"],
             )?,
+            plugin_swaps: counter(
+                "malla_plugin_swaps_total",
+                "Changes of the plugins folder by outcome: changed, or failed, after which the version before goes on.",
+                &["outcome"],
+            )?,
             reload_successful: IntGauge::new(
                 "malla_policy_last_reload_successful",
                 "1 if the policy in force is that of the files, 0 if the files are not valid.",
@@ -134,12 +140,14 @@ impl Metrics {
         registry.register(Box::new(metrics.checked.clone()))?;
         registry.register(Box::new(metrics.unexpected.clone()))?;
         registry.register(Box::new(metrics.reloads.clone()))?;
+        registry.register(Box::new(metrics.plugin_swaps.clone()))?;
         registry.register(Box::new(metrics.reload_successful.clone()))?;
         registry.register(Box::new(metrics.reload_timestamp.clone()))?;
         registry.register(Box::new(ProcessCollector::for_self()))?;
         // A rate needs a zero to begin at.
         for outcome in [CHANGED, FAILED] {
             metrics.reloads.with_label_values(&[outcome]);
+            metrics.plugin_swaps.with_label_values(&[outcome]);
         }
         metrics.in_force();
         Ok(metrics)
@@ -216,6 +224,14 @@ impl Metrics {
     pub(crate) fn policy_kept(&self) {
         self.reloads.with_label_values(&[FAILED]).inc();
         self.reload_successful.set(0);
+    }
+
+    pub(crate) fn plugin_changed(&self) {
+        self.plugin_swaps.with_label_values(&[CHANGED]).inc();
+    }
+
+    pub(crate) fn plugin_kept(&self) {
+        self.plugin_swaps.with_label_values(&[FAILED]).inc();
     }
 
     fn in_force(&self) {

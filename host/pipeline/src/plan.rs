@@ -16,6 +16,7 @@ use malla_source::{Decoder, SchemaLookup, SourceError};
 
 use crate::config::SourceConfig;
 use crate::error::Refusal;
+use crate::plugins::Fleet;
 use crate::quarantine;
 use crate::screen::Screen;
 
@@ -48,6 +49,11 @@ pub(crate) struct Flow {
 }
 
 impl Flow {
+    /// Whether it is made by the version of the plugin that is in use.
+    pub(crate) fn is_of(&self, fleet: &Fleet) -> bool {
+        fleet.has(&self.domain, self.plugin.digest())
+    }
+
     /// A decoder of the source's events.
     pub(crate) fn decoder(&self) -> Result<Decoder, SourceError> {
         match &self.schemas {

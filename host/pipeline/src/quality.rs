@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use arrow_array::BooleanArray;
-use arrow_select::filter::filter_record_batch;
 use malla_contract::CheckKind;
 use malla_quality::{Report, Status, Totals, Verdict};
 use malla_sandbox::Output;
@@ -62,7 +61,7 @@ impl StepPlan {
         let keep: BooleanArray = (0..output.batch.num_rows())
             .map(|row| Some(!rows.contains(&input(row))))
             .collect();
-        output.batch = filter_record_batch(&output.batch, &keep)?;
+        output.retain(&keep)?;
         Ok((report, unfit))
     }
 }

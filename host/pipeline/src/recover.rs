@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use futures::{StreamExt, pin_mut};
 use malla_audit::AuditLog;
-use malla_lake::Table;
+use malla_lake::{Advance, Commit, Table};
 use malla_source::{Source, SourceError};
 
 use crate::batch::Range;
@@ -32,10 +32,16 @@ pub(crate) async fn recover(
 ) -> Result<BTreeMap<String, Option<i64>>, FlowError> {
     let mut positions = BTreeMap::new();
     for partition in partitions {
-        let offsets = Offsets::read(flow, tables, partition).await?;
+        let mut offsets = Offsets::read(flow, tables, partition).await?;
         offsets.check_order(tables, partition)?;
+        let plan = match offsets.first_behind(tables) {
+            Some(_) => last_plan(&tables.quarantine, partition).await?,
+            None => None,
+        };
+        if let Some(plan) = &plan {
+            join(flow, tables, partition, plan, &mut offsets).await?;
+        }
         if let Some((table, behind)) = offsets.first_behind(tables) {
-            let plan = last_plan(&tables.quarantine, partition).await?;
             let ranges = plan
                 .as_ref()
                 .and_then(|plan| plan.batches.get(partition))
@@ -137,6 +143,51 @@ impl Offsets {
                 .iter()
                 .all(|offset| *offset == self.quarantine || first.follows(*offset))
     }
+}
+
+/// Lets products begin at where quarantine stands that the last batches were not processed for: the version of the plugin that
+/// processed them did not make them.
+async fn join(
+    flow: &Flow,
+    tables: &Tables,
+    partition: &str,
+    plan: &Plan,
+    offsets: &mut Offsets,
+) -> Result<(), FlowError> {
+    let Some(to) = offsets.quarantine.filter(|_| !plan.products.is_empty()) else {
+        return Ok(());
+    };
+    let steps = flow.steps.iter().zip(&tables.curated);
+    // The first that follows quarantine is raw.
+    for ((step, table), offset) in steps.zip(offsets.followers.iter_mut().skip(1)) {
+        if *offset >= Some(to) || plan.products.contains(&step.product) {
+            continue;
+        }
+        tracing::warn!(
+            flow = flow.name,
+            product = step.product,
+            partition,
+            from = *offset,
+            to,
+            "The product was not made of these events, and begins after them."
+        );
+        let advance = Advance {
+            app_id: app_id(flow, table, partition),
+            from: *offset,
+            to,
+        };
+        let info = [("begins".to_owned(), true.into())];
+        table
+            .commit(Commit {
+                batches: Vec::new(),
+                advances: vec![advance],
+                replaces: None,
+                info: info.into_iter().collect(),
+            })
+            .await?;
+        *offset = Some(to);
+    }
+    Ok(())
 }
 
 /// The newest plan that mentions a partition.

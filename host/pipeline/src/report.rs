@@ -35,6 +35,13 @@ pub struct ProductReport {
 }
 
 impl ProductReport {
+    pub(crate) fn of(product: &str) -> Self {
+        Self {
+            product: product.to_owned(),
+            ..Self::default()
+        }
+    }
+
     /// Lines a second, over the whole path.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a rate for people")]

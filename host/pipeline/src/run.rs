@@ -1,14 +1,15 @@
 //! Runs the flows of a mesh: workers take batches of any partition, one committer a flow puts them into the lake.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use malla_audit::{AuditError, Kind, Outcome, Record};
-use malla_contract::Contract;
 use malla_lake::LakeError;
 use malla_source::{Change, DirectoryConfig, DirectorySource, KafkaSource, SftpSource, Source, SourceError};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use crate::commit::Tables;
 use crate::committer::{Committer, Ended};
@@ -18,7 +19,6 @@ use crate::error::{FlowError, MeshError, Refusal};
 use crate::gold::GoldReport;
 use crate::mesh::Mesh;
 use crate::plan::Flow;
-use crate::policies::Reload;
 use crate::recover::recover;
 use crate::report::ProductReport;
 use crate::workers::Workers;
@@ -68,7 +68,6 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// How often in a run another process may be quicker without that being a failure.
 const CONFLICTS: u32 = 10;
-const LOOK_AT_POLICIES: Duration = Duration::from_millis(250);
 
 impl Mesh {
     /// Processes what the sources hold, until they are drained (`once`) or `stop` is asked for.
@@ -76,47 +75,26 @@ impl Mesh {
     /// # Errors
     /// There is nothing that could run. A flow that cannot run or fails is named in the report and holds up no other.
     pub async fn run(self: &Arc<Self>, options: &RunOptions, stop: &Stop) -> Result<RunReport, MeshError> {
+        let fleet = self.plugins.fleet();
+        if options.once && fleet.is_empty() {
+            return Err(MeshError::NoPlugins {
+                path: self.config.plugins.clone(),
+            });
+        }
         let mut report = RunReport {
-            failures: self.refusals().iter().map(Refusal::to_string).collect(),
+            failures: fleet.refusals().iter().map(Refusal::to_string).collect(),
             ..RunReport::default()
         };
-        let watcher = tokio::spawn(Arc::clone(self).watch_policies());
+        let watchers = [
+            tokio::spawn(Arc::clone(self).watch_policies()),
+            tokio::spawn(Arc::clone(self).watch_plugins()),
+        ];
         let workers = Workers::start(&self.config.batch, stop);
-        let mut running = Vec::new();
-        for flow in self.flows(options.domain.as_deref())? {
-            match flow {
-                Ok(flow) => {
-                    self.record_masks(&flow)?;
-                    let runner = Runner {
-                        mesh: Arc::clone(self),
-                        flow: Arc::new(flow),
-                        queue: workers.queue(),
-                        once: options.once,
-                        stop: stop.clone(),
-                    };
-                    running.push(tokio::spawn(runner.run()));
-                }
-                Err(refusal) => {
-                    tracing::error!(error = %refusal, "A flow cannot run.");
-                    self.record_refusal(&refusal.to_string())?;
-                    report.failures.push(refusal.to_string());
-                }
-            }
-        }
         let gold =
             (!options.once).then(|| tokio::spawn(Arc::clone(self).keep_gold(options.clone(), stop.clone())));
-        for flow in running {
-            match flow.await {
-                Ok(mut outcome) => {
-                    report.products.append(&mut outcome.products);
-                    report.failures.extend(outcome.failure);
-                }
-                Err(error) => report.failures.push(format!("a flow panicked: {error}")),
-            }
-        }
+        self.run_flows(options, stop, &workers, &mut report).await?;
         let mut made = GoldReport::default();
         match gold {
-            // A mesh without sources keeps its gold until it is told to stop.
             Some(gold) => match gold.await {
                 Ok(kept) => made = kept,
                 Err(error) => report
@@ -128,52 +106,71 @@ impl Mesh {
         report.products.extend(made.products.into_values());
         report.failures.extend(made.failures.into_values());
         workers.finish();
-        watcher.abort();
+        for watcher in watchers {
+            watcher.abort();
+        }
         self.audit.flush()?;
         Ok(report)
     }
 
-    /// Takes new policies into force while a run goes on.
-    async fn watch_policies(self: Arc<Self>) {
+    /// Runs every flow to its end, those of plugins that come later too.
+    async fn run_flows(
+        self: &Arc<Self>,
+        options: &RunOptions,
+        stop: &Stop,
+        workers: &Workers,
+        report: &mut RunReport,
+    ) -> Result<(), MeshError> {
+        let mut fleet = self.plugins.watch();
+        let mut flows = self.flows(options.domain.as_deref())?;
+        let mut running = JoinSet::new();
+        let mut names = BTreeSet::new();
         loop {
-            tokio::time::sleep(LOOK_AT_POLICIES).await;
-            let mesh = Arc::clone(&self);
-            let look = move || {
-                mesh.policies.look(|policy| {
-                    let contracts: Vec<Contract> = mesh.contracts().cloned().collect();
-                    malla_policy::misfits(policy, &contracts)
-                })
-            };
-            let Ok(reload) = tokio::task::spawn_blocking(look).await else {
-                return;
-            };
-            let record = match reload {
-                Reload::Same => continue,
-                Reload::Changed { from, to } => {
-                    self.metrics.policy_changed();
-                    tracing::info!(from, to, "A new policy is in force.");
-                    Record::new(Kind::Reload, "policies", Outcome::Done)
-                        .with_policy(to)
-                        .with_detail("from", from)
+            for flow in flows.drain(..) {
+                match flow {
+                    Ok(flow) if names.contains(&flow.name) => {}
+                    Ok(flow) => {
+                        self.record_masks(&flow)?;
+                        names.insert(flow.name.clone());
+                        let runner = Runner {
+                            mesh: Arc::clone(self),
+                            flow: Arc::new(flow),
+                            queue: workers.queue(),
+                            once: options.once,
+                            stop: stop.clone(),
+                        };
+                        running.spawn(runner.run());
+                    }
+                    Err(refusal) => {
+                        tracing::error!(error = %refusal, "A flow cannot run.");
+                        self.record_refusal(&refusal.to_string())?;
+                        report.failures.push(refusal.to_string());
+                    }
                 }
-                Reload::NotKept(error) => {
-                    self.metrics.policy_kept();
-                    tracing::error!(%error, "The new policy cannot be copied to the state folder: the one before stays in force.");
-                    continue;
+            }
+            if running.is_empty() && (options.once || stop.is_asked()) {
+                return Ok(());
+            }
+            let more = tokio::select! {
+                Some(ended) = running.join_next() => {
+                    match ended {
+                        Ok(ended) => {
+                            names.remove(&ended.flow);
+                            report.products.extend(ended.products);
+                            report.failures.extend(ended.failure);
+                        }
+                        Err(error) => report.failures.push(format!("a flow panicked: {error}")),
+                    }
+                    false
                 }
-                Reload::Kept(errors) => {
-                    self.metrics.policy_kept();
-                    tracing::error!(
-                        errors,
-                        "The new policy is not valid: the one before stays in force."
-                    );
-                    Record::new(Kind::Reload, "policies", Outcome::Failed)
-                        .with_policy(self.policy().digest())
-                        .with_detail("why", errors)
-                }
+                Ok(()) = fleet.changed(), if !options.once => true,
+                // A mesh without sources waits for some.
+                () = stop.asked(), if running.is_empty() => false,
             };
-            // Whoever writes next is told that the log cannot be written.
-            let _ = self.audit.record(record);
+            if more {
+                // A domain may be gone, or yet to come.
+                flows = self.flows(options.domain.as_deref()).unwrap_or_default();
+            }
         }
     }
 
@@ -209,6 +206,11 @@ impl Mesh {
     }
 }
 
+/// The consumer group of a source.
+pub(crate) fn group(domain: &str, source: &str) -> String {
+    format!("malla.{domain}.{source}")
+}
+
 struct Runner {
     mesh: Arc<Mesh>,
     flow: Arc<Flow>,
@@ -218,6 +220,7 @@ struct Runner {
 }
 
 struct Finished {
+    flow: String,
     products: Vec<ProductReport>,
     failure: Option<String>,
 }
@@ -228,10 +231,7 @@ impl Runner {
             .flow
             .steps
             .iter()
-            .map(|step| ProductReport {
-                product: step.product.clone(),
-                ..ProductReport::default()
-            })
+            .map(|step| ProductReport::of(&step.product))
             .collect();
         let started = Instant::now();
         let mut pause = FIRST_PAUSE;
@@ -240,8 +240,9 @@ impl Runner {
             let begun = Instant::now();
             let error = match self.attempt(&mut products, started).await {
                 Ok(Ended::Done) => break None,
-                Ok(Ended::NewPolicy) => match self.replan() {
-                    Ok(()) => continue,
+                Ok(Ended::Outdated) => match self.replan(&mut products) {
+                    Ok(true) => continue,
+                    Ok(false) => break None,
                     Err(error) => error,
                 },
                 Err(error) => error,
@@ -268,24 +269,37 @@ impl Runner {
             self.wait(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         };
-        Finished { products, failure }
+        Finished {
+            flow: self.flow.name.clone(),
+            products,
+            failure,
+        }
     }
 
-    /// Plans the flow under the policy in force.
-    fn replan(&mut self) -> Result<(), FlowError> {
-        let refused = |error: String| FlowError::Policy(error);
-        let flow = self
-            .mesh
-            .replan(&self.flow)
-            .map_err(|error| refused(error.to_string()))?;
+    /// Plans the flow by the plugin in use and under the policy in force. False: there is no such flow any more.
+    fn replan(&mut self, products: &mut Vec<ProductReport>) -> Result<bool, FlowError> {
+        let Some(planned) = self.mesh.replan(&self.flow) else {
+            tracing::info!(flow = self.flow.name, "The plugin is gone: the flow ends.");
+            return Ok(false);
+        };
+        let flow = planned.map_err(|error| FlowError::Policy(error.to_string()))?;
         self.mesh.record_masks(&flow)?;
         tracing::info!(
             flow = flow.name,
+            plugin = flow.plugin_version,
             policy = flow.policy_digest,
-            "Goes on under the new policy."
+            "Goes on by the plugin and policy of now."
         );
+        let mut before = std::mem::take(products);
+        products.extend(flow.steps.iter().map(|step| {
+            let known = before.iter().position(|known| known.product == step.product);
+            known.map_or_else(
+                || ProductReport::of(&step.product),
+                |known| before.swap_remove(known),
+            )
+        }));
         self.flow = Arc::new(flow);
-        Ok(())
+        Ok(true)
     }
 
     async fn wait(&self, pause: Duration) {
@@ -297,9 +311,10 @@ impl Runner {
 
     /// Opens the tables, goes on where they say, and runs until drained, stopped or failed.
     async fn attempt(&self, products: &mut [ProductReport], started: Instant) -> Result<Ended, FlowError> {
-        let policy = self.mesh.policies.watch();
-        if policy.borrow().digest() != self.flow.policy_digest {
-            return Ok(Ended::NewPolicy);
+        let (policy, fleet) = (self.mesh.policies.watch(), self.mesh.plugins.watch());
+        let is_current = self.flow.is_of(&fleet.borrow());
+        if policy.borrow().digest() != self.flow.policy_digest || !is_current {
+            return Ok(Ended::Outdated);
         }
         self.mesh.share(&self.flow).await?;
         let tables = Tables::open(&self.mesh.lake, &self.flow).await?;
@@ -315,6 +330,7 @@ impl Runner {
             source: &source,
             mesh: &self.mesh,
             policy,
+            fleet,
             products,
             started,
         };
@@ -330,19 +346,24 @@ impl Runner {
 
     fn open_source(&self) -> Result<Source, SourceError> {
         let Flow { domain, source, .. } = &*self.flow;
-        let state = &self.mesh.config.state;
-        let journals = state.join("sources").join(domain).join(&source.name);
+        let journals = self.mesh.journals(domain, &source.name);
         match &self.flow.place {
             SourceConfig::Directory(directory) => {
                 let config = DirectoryConfig::new(directory, journals).with_format(&source.format);
                 DirectorySource::open(config).map(Source::Directory)
             }
             SourceConfig::Kafka(config) => {
-                let group = format!("malla.{domain}.{}", source.name);
+                let group = group(domain, &source.name);
                 KafkaSource::open(config, &group, self.queue.limit()).map(Source::Kafka)
             }
             SourceConfig::Sftp(config) => {
-                let spool = state.join("spool").join(domain).join(&source.name);
+                let spool = self
+                    .mesh
+                    .config
+                    .state
+                    .join("spool")
+                    .join(domain)
+                    .join(&source.name);
                 SftpSource::open(config, &spool, &journals, &source.format)
                     .map(|source| Source::Sftp(Box::new(source)))
             }

@@ -127,7 +127,7 @@ impl StepPlan {
         }
         // A row of the input that became many goes as a whole.
         let keep = kept(output.batch.num_rows(), |row| !rows.contains(&input(row)));
-        output.batch = filter_record_batch(&output.batch, &keep)?;
+        output.retain(&keep)?;
         Ok(blocked)
     }
 }

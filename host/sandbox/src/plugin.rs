@@ -5,8 +5,10 @@ use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
+use arrow_array::cast::AsArray;
+use arrow_array::{ArrayRef, BooleanArray, RecordBatch};
+use arrow_schema::{ArrowError, SchemaRef};
+use arrow_select::filter::{filter, filter_record_batch};
 use wasmtime::Store;
 
 use crate::bindings::{PluginPre, types};
@@ -69,6 +71,19 @@ pub struct Output {
     pub usage: Usage,
     /// What the plugin said. It may quote values that the plugin read.
     pub log: Vec<LogLine>,
+}
+
+impl Output {
+    /// Leaves out the rows that are not marked.
+    ///
+    /// # Errors
+    /// There are not as many marks as rows.
+    pub fn retain(&mut self, keep: &BooleanArray) -> Result<(), ArrowError> {
+        let numbers: ArrayRef = Arc::new(self.rows.numbers());
+        self.batch = filter_record_batch(&self.batch, keep)?;
+        self.rows = Rows::Take(filter(&numbers, keep)?.as_primitive().clone());
+        Ok(())
+    }
 }
 
 /// A row that a step refused.

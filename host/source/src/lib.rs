@@ -23,6 +23,7 @@ mod names;
 mod reader;
 mod registry;
 mod repeat;
+mod replay;
 mod scan;
 mod sftp;
 mod source;
@@ -40,5 +41,6 @@ pub use kafka::{
 pub use lines::{LineProblem, Lines};
 pub use reader::{BatchLimit, Mode, PartitionReader};
 pub use registry::{Registry, SchemaAnswer, SchemaLookup};
+pub use replay::Replay;
 pub use sftp::{FileReader, Secret, SftpConfig, SftpSource};
 pub use source::{Change, Read, Reader, Released, Source};

@@ -121,7 +121,10 @@ impl Here<'_> {
 
 fn contract(old: &Contract, new: &Contract, found: &mut Found) {
     let mut here = found.at(Place::Contract);
-    for (field, before, after) in [("id", &old.id, &new.id), ("domain", &old.domain, &new.domain)] {
+    for (field, before, after) in [
+        ("id", old.id.as_str(), new.id.as_str()),
+        ("domain", old.family(), new.family()),
+    ] {
         if before != after {
             let what = format!("{field} was `{}` and is `{}`", shown(before), shown(after));
             here.breaking(Rule::Identity, &[Party::Readers, Party::Producers], what);

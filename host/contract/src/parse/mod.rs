@@ -54,6 +54,15 @@ fn read(top: &At<'_>, errors: &mut ContractErrors) -> Option<Contract> {
             None
         }
     };
+    if let (Some(at), Some(name)) = (top.get("domain"), domain)
+        && family(name) != name
+    {
+        at.error(
+            errors,
+            format!("`{}` ends like a major version", shown(name)),
+            "leave that out: from version 2.0.0 on the host adds it to the names of tables",
+        );
+    }
     tables::no_governance_tags(top, errors);
     let mut tables = tables::read(top, errors);
     quality::freshness(top, &mut tables, errors);
@@ -65,12 +74,13 @@ fn read(top: &At<'_>, errors: &mut ContractErrors) -> Option<Contract> {
     let lookups = malla::lookups(top, errors);
     let purpose = malla::purpose(top, errors);
     let text = |at: Option<At<'_>>| at.and_then(|at| at.text().map(str::to_owned));
+    let version = version?;
     Some(Contract {
+        domain: mounted(domain?, &version),
         id: id?.to_owned(),
         name: text(top.get("name")).or_else(|| id.map(str::to_owned))?,
-        version: version?,
+        version,
         status: text(top.get("status"))?,
-        domain: domain?.to_owned(),
         description: text(top.get("description").and_then(|at| at.get("purpose"))),
         owner: text(top.get("team").and_then(|at| at.get("name"))),
         purpose,
@@ -86,6 +96,22 @@ fn read(top: &At<'_>, errors: &mut ContractErrors) -> Option<Contract> {
         gold,
         lookups,
     })
+}
+
+/// The first part of table names: versions that break what the one before promised live beside it.
+fn mounted(domain: &str, version: &Version) -> String {
+    match version.major {
+        0 | 1 => domain.to_owned(),
+        major => format!("{domain}_v{major}"),
+    }
+}
+
+/// A domain without the major version of its plugin.
+pub(crate) fn family(domain: &str) -> &str {
+    match domain.rsplit_once("_v") {
+        Some((family, major)) if !major.is_empty() && major.bytes().all(|b| b.is_ascii_digit()) => family,
+        _ => domain,
+    }
 }
 
 fn api_version(top: &At<'_>, errors: &mut ContractErrors) {

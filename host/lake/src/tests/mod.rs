@@ -1,6 +1,7 @@
 //! Tests of tables as a whole: what is in the lake after whatever happened.
 
 mod commits;
+mod evolution;
 mod faults;
 mod partitions;
 mod random;

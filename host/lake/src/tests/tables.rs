@@ -69,12 +69,18 @@ async fn a_table_of_another_schema_is_refused_by_column() {
         column(loosened),
         ("id".into(), "Int64".into(), "Int64 not null".into())
     );
-    let added = open(|f| f.push(Field::new("nueva", DataType::Utf8, true)))
+    let added = open(|f| f.push(Field::new("nueva", DataType::Utf8, false)))
         .await
         .unwrap_err();
-    assert_eq!(column(added), ("nueva".into(), "Utf8".into(), "absent".into()));
-    let removed = open(|f| drop(f.remove(2))).await.unwrap_err();
-    assert_eq!(column(removed), ("email".into(), "absent".into(), "Utf8".into()));
+    assert_eq!(
+        column(added),
+        ("nueva".into(), "Utf8 not null".into(), "absent".into())
+    );
+    let removed = open(|f| drop(f.remove(0))).await.unwrap_err();
+    assert_eq!(
+        column(removed),
+        ("id".into(), "absent".into(), "Int64 not null".into())
+    );
 
     // Another order, and a column that became required, are no other table.
     let table = open(|f| {

@@ -89,7 +89,7 @@ fn mesh(path: &Path) -> Vec<Check> {
                 what: "audit log",
                 outcome: Ok("can be written; `malla audit verify` reads it all".into()),
             });
-            checks.extend(mesh.contracts().map(|contract| Check {
+            checks.extend(mesh.contracts().iter().map(|contract| Check {
                 what: "plugin",
                 outcome: Ok(format!("{} {}", contract.domain, contract.version)),
             }));

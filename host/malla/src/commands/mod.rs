@@ -2,6 +2,7 @@
 
 mod audit;
 mod demo;
+mod deploy;
 mod doctor;
 mod init;
 mod keys;

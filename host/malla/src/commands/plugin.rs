@@ -8,6 +8,7 @@ use malla_pipeline::{TrialReport, try_plugin};
 use malla_query::{Format, QueryResult, render};
 
 use crate::cli::Plugin;
+use crate::commands::deploy;
 use crate::terminal::{number, table};
 
 /// Rows of a trial that are shown.
@@ -19,6 +20,9 @@ pub(crate) fn plugin(command: Plugin) -> Result<ExitCode> {
         Plugin::Build(arguments) => build(&arguments.dir),
         Plugin::Test(arguments) => test(&arguments.dir),
         Plugin::Inspect(arguments) => inspect(&arguments.file),
+        Plugin::Deploy(arguments) => deploy::deploy(&arguments),
+        Plugin::Rollback(arguments) => deploy::rollback(&arguments),
+        Plugin::Versions(arguments) => deploy::versions(&arguments),
     }
 }
 

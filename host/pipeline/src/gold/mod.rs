@@ -14,10 +14,10 @@ use arrow_array::{Array, RecordBatch};
 use arrow_schema::DataType;
 use futures::{StreamExt, pin_mut};
 use malla_audit::{Kind, Outcome, Record};
-use malla_contract::CheckSeverity;
+use malla_contract::{CheckSeverity, Contract};
 use malla_lake::{Advance, Changed, Commit, LakeError, Replaced, Table};
 use malla_quality::Status;
-use malla_query::{Asker, Governance, Input, Limits, Query, QueryResult};
+use malla_query::{Governance, Input, Limits, Query, QueryResult};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
@@ -27,11 +27,12 @@ pub(crate) use schedule::GoldReport;
 
 use crate::error::{FlowError, Refusal};
 use crate::mesh::{Mesh, today};
+use crate::plugins::Domain;
 use crate::quality::told;
 use crate::report::ProductReport;
 
 /// What one product's computation may use.
-const LIMITS: Limits = Limits {
+pub(crate) const LIMITS: Limits = Limits {
     rows: 20_000_000,
     memory: 2 << 30,
     time: Duration::from_secs(3600),
@@ -45,21 +46,9 @@ impl Mesh {
             product: plan.product.clone(),
             source,
         };
-        let asker = Asker {
-            principal: format!("plugin:{}", plan.domain),
-            purpose: plan.purpose.clone(),
-        };
+        let asker = plan.asker();
         let policy = self.policy();
-        let query = Query::open(
-            self.lake.clone(),
-            Governance {
-                policy: policy.clone(),
-                keys: Arc::clone(self.keys()),
-                contracts: self.contracts().cloned().collect(),
-                audit: Arc::clone(&self.audit),
-                today: today(),
-            },
-        );
+        let query = self.query_with(self.contracts());
         let table = self.lake.table(plan.spec.clone()).await?;
         let derivation = query.derive(&asker, &plan.sql, &LIMITS).await.map_err(failed)?;
         plan.fits(&derivation.schema())?;
@@ -133,6 +122,22 @@ impl Mesh {
             seconds: started.elapsed().as_secs_f64(),
             ..ProductReport::default()
         }))
+    }
+}
+
+impl Mesh {
+    /// Reads the lake as these contracts promise it.
+    pub(crate) fn query_with(&self, contracts: Arc<[Contract]>) -> Query {
+        Query::open(
+            self.lake.clone(),
+            Governance {
+                policy: self.policy(),
+                keys: Arc::clone(self.keys()),
+                contracts,
+                audit: Arc::clone(&self.audit),
+                today: today(),
+            },
+        )
     }
 }
 
@@ -331,27 +336,31 @@ fn widens(from: &DataType, to: &DataType) -> bool {
 impl Mesh {
     /// The gold products of one domain, or of all.
     pub(crate) fn gold(&self, only: Option<&str>) -> Vec<Result<GoldPlan, Refusal>> {
+        let fleet = self.plugins.fleet();
+        let domains = fleet
+            .domains()
+            .filter(|domain| only.is_none_or(|only| only == domain.contract.domain));
+        domains.flat_map(|domain| self.gold_of(domain)).collect()
+    }
+
+    /// The gold products of one version of a domain's plugin.
+    pub(crate) fn gold_of(&self, domain: &Domain) -> Vec<Result<GoldPlan, Refusal>> {
         let policy = self.policy();
-        let mut plans = Vec::new();
-        for (contract, plugin) in self.loaded() {
-            if only.is_some_and(|only| only != contract.domain) {
-                continue;
-            }
-            for gold in &contract.gold {
-                let Some(product) = contract.product(&gold.product) else {
-                    continue;
-                };
-                plans.push(GoldPlan::new(
+        let contract = &domain.contract;
+        let products = contract.gold.iter();
+        products
+            .filter_map(|gold| Some((contract.product(&gold.product)?, &gold.sql)))
+            .map(|(product, sql)| {
+                GoldPlan::new(
                     contract,
                     product,
-                    &gold.sql,
+                    sql,
                     &policy,
                     self.keys(),
-                    plugin.digest(),
-                ));
-            }
-        }
-        plans
+                    domain.plugin.digest(),
+                )
+            })
+            .collect()
     }
 }
 

@@ -8,7 +8,7 @@ use malla_lake::{Layer, TableId, TableSpec};
 use malla_policy::{Inflow, Policy};
 use malla_privacy::{KeyStore, Masker};
 use malla_quality::Checks;
-use malla_query::Inflows;
+use malla_query::{Asker, Inflows};
 
 use crate::error::Refusal;
 use crate::plan::{checks, granted, purpose, rules, without_statistics, write_masker};
@@ -85,6 +85,14 @@ impl GoldPlan {
             product: name,
             columns,
         })
+    }
+
+    /// As whom it reads what it is made of.
+    pub(crate) fn asker(&self) -> Asker {
+        Asker {
+            principal: format!("plugin:{}", self.domain),
+            purpose: self.purpose.clone(),
+        }
     }
 
     /// Whether the contract declares of each column at least what flows into it.

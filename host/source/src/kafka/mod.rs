@@ -27,6 +27,7 @@ use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
 pub use self::config::{KafkaConfig, KafkaSetting, KafkaStart, RegistryConfig};
 pub use self::reader::KafkaReader;
+pub(crate) use self::repeat::repeat;
 pub use self::writer::KafkaWriter;
 
 use self::buffers::Buffers;
@@ -205,7 +206,7 @@ impl KafkaSource {
     /// # Errors
     /// They are not in the topic any more, or no broker answers.
     pub fn repeat(&self, partition: &str, from: i64, to: i64, begins: bool) -> Result<Lines, SourceError> {
-        repeat::repeat(&self.config, &self.group, partition, from, to, begins)
+        repeat(&self.config, &self.group, partition, from, to, begins)
     }
 
     /// Tells the group what the lake holds, for tools that show lag. Nothing reads it back.

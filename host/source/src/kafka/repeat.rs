@@ -15,7 +15,7 @@ use crate::{Lines, SourceError};
 const SILENCE: Duration = Duration::from_secs(60);
 
 /// Reads by a consumer of its own, which joins no group: partitions of others can be read too.
-pub(super) fn repeat(
+pub(crate) fn repeat(
     config: &KafkaConfig,
     group: &str,
     name: &str,

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
+use super::config::SftpConfig;
 use super::remote::{Remote, RemoteFile};
 use super::{Shared, Spooled};
 use crate::names::decode_name;
@@ -209,4 +210,36 @@ impl Fetcher {
 pub(super) fn read_taken(path: &Path) -> BTreeSet<String> {
     let text = fs::read_to_string(path).unwrap_or_default();
     text.lines().map(str::to_owned).collect()
+}
+
+/// Fetches one file again, from where it is or from where it was archived, into `files` below `scratch`.
+pub(crate) fn fetch_again(
+    config: &SftpConfig,
+    partition: &str,
+    scratch: &Path,
+) -> Result<PathBuf, SourceError> {
+    let archived = config.archive.iter().map(|archive| SftpConfig {
+        folder: archive.clone(),
+        ..config.clone()
+    });
+    for place in std::iter::once(config.clone()).chain(archived) {
+        let remote = Remote::connect(&place)?;
+        // There may be no archive yet.
+        let Ok(files) = remote.list(None) else {
+            continue;
+        };
+        if let Some(file) = files.get(partition) {
+            let target = scratch
+                .join("files")
+                .join(decode_name(partition))
+                .join(&file.name);
+            if remote.fetch(file, &scratch.join("part"), &target)? {
+                return Ok(target);
+            }
+        }
+    }
+    Err(SourceError::Sftp {
+        host: config.host.clone(),
+        reason: format!("`{partition}` is not on the server any more"),
+    })
 }

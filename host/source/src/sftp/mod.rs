@@ -18,6 +18,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use malla_contract::Format;
 
 pub use self::config::{Secret, SftpConfig};
+pub(crate) use self::fetch::fetch_again;
 
 use self::fetch::{Fetcher, read_taken};
 use self::remote::{Remote, RemoteFile};
