@@ -104,7 +104,7 @@ impl Malo {
     }
 }
 
-fn deploy(mesh: &Mesh, by: &str, file: &std::path::Path, more: &[&str]) -> Result<String, String> {
+pub(crate) fn deploy(mesh: &Mesh, by: &str, file: &std::path::Path, more: &[&str]) -> Result<String, String> {
     let config = mesh.config();
     let mut arguments = vec![
         "plugin",
@@ -126,7 +126,7 @@ fn deploy(mesh: &Mesh, by: &str, file: &std::path::Path, more: &[&str]) -> Resul
 }
 
 /// Digests of the plugins that wrote a table, in the order of its versions.
-fn writers(mesh: &Mesh, table: &str) -> Vec<String> {
+pub(crate) fn writers(mesh: &Mesh, table: &str) -> Vec<String> {
     let log = mesh.path().join("lake").join(table).join("_delta_log");
     let mut entries = crate::support::files(&log);
     entries.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
@@ -145,7 +145,7 @@ fn writers(mesh: &Mesh, table: &str) -> Vec<String> {
 }
 
 /// The ventas plugin with another contract around the same code.
-fn edited(mesh: &Mesh, edits: &[(&str, &str)]) -> PathBuf {
+pub(crate) fn edited(mesh: &Mesh, edits: &[(&str, &str)]) -> PathBuf {
     let component = std::fs::read(ventas()).unwrap();
     let mut contract = malla_contract::extract(&component).unwrap();
     for (from, to) in edits {

@@ -35,7 +35,7 @@ fn run(mesh: &Mesh) -> (Value, Vec<Value>) {
     (report, made)
 }
 
-fn is_exact(mesh: &Mesh) -> Vec<Row> {
+pub(crate) fn is_exact(mesh: &Mesh) -> Vec<Row> {
     let rows = mesh.query(REVENUE);
     assert_eq!(rows, mesh.query(FRESH));
     rows

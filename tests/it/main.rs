@@ -5,6 +5,8 @@
 mod architecture;
 mod audit;
 mod authors;
+mod broker;
+mod chaos;
 mod demo;
 mod deploy;
 mod evil;
