@@ -4,105 +4,8 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::support::{Mesh, Running, evil, sale, text, ventas, wait_until};
-
-/// The hostile guest, behaving: the step's name says what it makes. One column of the source for each of `columns`.
-fn contract(version: &str, columns: &[&str], steps: &[(&str, &str)]) -> String {
-    let listed = |names: &[&str]| -> String {
-        let properties = names
-            .iter()
-            .map(|name| format!("      - {{ name: {name}, logicalType: integer, description: Number. }}\n"));
-        properties.collect()
-    };
-    let tables: String = steps
-        .iter()
-        .map(|(_, product)| format!("  - name: {product}\n    properties:\n{}", listed(columns)))
-        .collect();
-    let made: Vec<String> = steps
-        .iter()
-        .map(|(step, product)| {
-            let reads = columns.join(", ");
-            format!("{{ name: {step}, source: eventos, product: {product}, reads: [{reads}], rules: [] }}")
-        })
-        .collect();
-    format!(
-        r#"apiVersion: v3.1.0
-kind: DataContract
-id: malo
-name: Malo
-version: {version}
-status: active
-domain: malo
-team: {{ name: equipo-malo }}
-schema:
-  - name: evento
-    properties:
-      - {{ name: id, logicalType: string, description: Id. }}
-{}{tables}customProperties:
-  - property: mallaSources
-    value: [{{ name: eventos, schema: evento }}]
-  - property: mallaSteps
-    value: [{}]
-"#,
-        listed(columns),
-        made.join(", ")
-    )
-}
-
-struct Malo {
-    mesh: Mesh,
-    written: u64,
-}
-
-impl Malo {
-    /// A mesh whose plugin `malo` may be deployed by `user:mara`.
-    fn new() -> Self {
-        let mesh = Mesh::ventas_empty();
-        std::fs::remove_file(mesh.path().join("plugins/ventas.wasm")).unwrap();
-        mesh.edit("malla.toml", "seconds = 5.0", "seconds = 0.2");
-        let malo = Self { mesh, written: 0 };
-        malo.allow("malo");
-        malo
-    }
-
-    fn allow(&self, domain: &str) {
-        let rules = format!(
-            "p, plugin:{domain}, {domain}, {domain}.*, write, *, allow\n\
-             p, plugin:{domain}, {domain}, {domain}_raw.*, write, *, allow\n\
-             p, plugin:{domain}, {domain}, {domain}_quarantine.*, write, *, allow\n\
-             p, user:mara, {domain}, {domain}.*, deploy, *, allow\n"
-        );
-        let file = self.mesh.path().join(format!("policies/domains/{domain}.csv"));
-        std::fs::write(file, rules).unwrap();
-        let source = self.mesh.add_source(domain, "eventos");
-        std::fs::create_dir(source.join("0")).unwrap();
-    }
-
-    fn write(&mut self, count: u64) {
-        use std::io::Write as _;
-        let path = self.mesh.path().join("sources/malo/eventos/0/a.jsonl");
-        let mut file = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(path)
-            .unwrap();
-        for n in self.written..self.written + count {
-            writeln!(file, r#"{{"id":"e-{n}","n":{n},"m":{}}}"#, n + 1).unwrap();
-        }
-        self.written += count;
-    }
-
-    fn component(&self, contract: &str) -> PathBuf {
-        let path = self.mesh.path().join("nuevo.wasm");
-        let component = malla_contract::embed(&std::fs::read(evil()).unwrap(), contract).unwrap();
-        std::fs::write(&path, component).unwrap();
-        path
-    }
-
-    fn deploy(&self, contract: &str, more: &[&str]) -> Result<String, String> {
-        deploy(&self.mesh, "user:mara", &self.component(contract), more)
-    }
-}
+use crate::malo::{Malo, contract};
+use crate::support::{Mesh, Running, sale, text, ventas, wait_until};
 
 pub(crate) fn deploy(mesh: &Mesh, by: &str, file: &std::path::Path, more: &[&str]) -> Result<String, String> {
     let config = mesh.config();
@@ -301,14 +204,11 @@ fn what_breaks_others_is_refused_and_named() {
         &[("version: 1.1.0", "version: 1.0.9")],
         &["is older than 1.1.0", "malla plugin rollback ventas"],
     );
-    // Whoever builds on it declares less than it says now.
-    let bought = "description: Who bought. }\n      - { name: producto_id, logicalType: string";
-    let product = format!(
-        "cliente_id, logicalType: string, physicalType: string, required: true, tags: [subject], classification: internal, {bought}"
-    );
+    // Policy hides it from now on, also from whoever builds on it.
+    let hidden = format!("{amount}\n        classification: confidential\n        tags: [costo]");
     refused(
-        &[next, (&product, &format!("{product}, tags: [subject]"))],
-        &["`ventas.daily-revenue` (equipo-ventas) could not be made any more"],
+        &[next, (amount, &hidden)],
+        &["`ventas.daily-revenue` (equipo-ventas) would see `ventas.transacciones/monto_usd` masked"],
     );
     let said = deploy(&mesh, "user:ana", &edited(&mesh, &[next]), &[]).unwrap_err();
     assert!(said.contains("`user:ana` may not deploy"), "{said}");

@@ -15,6 +15,7 @@ mod flows_in;
 mod gold;
 mod kafka;
 mod kill;
+mod malo;
 mod mess;
 mod plugin;
 mod plugin_view;

@@ -120,6 +120,7 @@ impl Flow {
                         .map_err(|(product, source)| FlowError::Undeclared { product, source })?;
                     self.pass_on(plan, &output);
                     count.fuel = output.usage.fuel;
+                    count.memory = output.usage.memory_peak;
                     count.rejected = output.rejected.len() as u64;
                     count.filtered = left_out(decoded.batch.num_rows(), &output);
                     out.rejections

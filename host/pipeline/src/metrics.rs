@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use malla_quality::Verdict;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
-    Error, Gauge, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+    Error, Gauge, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 
 use crate::commit::Tick;
@@ -35,6 +36,8 @@ pub struct Metrics {
     rows: IntCounterVec,
     masked: IntCounterVec,
     fuel: IntCounterVec,
+    memory: IntGaugeVec,
+    lag: IntGaugeVec,
     commit_seconds: HistogramVec,
     flow_failures: IntCounterVec,
     checked: IntCounterVec,
@@ -86,6 +89,20 @@ impl Metrics {
                 "Fuel that the steps of a product used in the sandbox.",
                 &product,
             )?,
+            memory: IntGaugeVec::new(
+                Opts::new(
+                    "malla_sandbox_memory_peak_bytes",
+                    "Memory of the step that makes a product, at its largest in the last commit.",
+                ),
+                &product,
+            )?,
+            lag: IntGaugeVec::new(
+                Opts::new(
+                    "malla_source_lag_messages",
+                    "Messages of a topic, in this host's partitions, that are not committed yet.",
+                ),
+                &source,
+            )?,
             commit_seconds: HistogramVec::new(
                 HistogramOpts::new(
                     "malla_commit_seconds",
@@ -135,6 +152,8 @@ impl Metrics {
         registry.register(Box::new(metrics.rows.clone()))?;
         registry.register(Box::new(metrics.masked.clone()))?;
         registry.register(Box::new(metrics.fuel.clone()))?;
+        registry.register(Box::new(metrics.memory.clone()))?;
+        registry.register(Box::new(metrics.lag.clone()))?;
         registry.register(Box::new(metrics.commit_seconds.clone()))?;
         registry.register(Box::new(metrics.flow_failures.clone()))?;
         registry.register(Box::new(metrics.checked.clone()))?;
@@ -167,6 +186,13 @@ impl Metrics {
         self.commit_seconds
             .with_label_values(&source)
             .observe(took.as_secs_f64());
+        for (place, step) in flow.steps.iter().enumerate() {
+            let peaks = counts.iter().skip(place).step_by(flow.steps.len());
+            let peak = peaks.map(|counts| counts.memory).max().unwrap_or_default();
+            self.memory
+                .with_label_values(&[flow.domain.as_str(), step.spec.id.name()])
+                .set(i64::try_from(peak).unwrap_or(i64::MAX));
+        }
         for batch in counts.chunks(flow.steps.len().max(1)) {
             for (step, counts) in flow.steps.iter().zip(batch) {
                 let product = [flow.domain.as_str(), step.spec.id.name()];
@@ -196,6 +222,12 @@ impl Metrics {
             let age = u64::try_from(now.saturating_sub(newest)).unwrap_or(0);
             ages.observe(Duration::from_micros(age).as_secs_f64());
         }
+    }
+
+    pub(crate) fn lags(&self, flow: &Flow, messages: u64) {
+        self.lag
+            .with_label_values(&[flow.domain.as_str(), flow.source.name.as_str()])
+            .set(i64::try_from(messages).unwrap_or(i64::MAX));
     }
 
     /// What a check found in a tick.

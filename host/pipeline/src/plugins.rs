@@ -1,6 +1,6 @@
 //! The plugins of a mesh: those in the plugins folder, and what becomes of a running mesh when the folder changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -108,6 +108,8 @@ struct Seen {
     files: Files,
     /// What the last look found, if it was new. A file that is still being copied is not one.
     settling: Option<Files>,
+    /// Files that could not be used.
+    refused: BTreeSet<PathBuf>,
 }
 
 impl Plugins {
@@ -141,6 +143,7 @@ impl Plugins {
             seen: Mutex::new(Seen {
                 files,
                 settling: None,
+                refused: BTreeSet::new(),
             }),
         })
     }
@@ -153,6 +156,14 @@ impl Plugins {
     /// Tells of every change that comes after now.
     pub(crate) fn watch(&self) -> watch::Receiver<Arc<Fleet>> {
         self.fleet.subscribe()
+    }
+
+    /// What could not be used may be now: the next look tries it again.
+    pub(crate) fn try_again(&self) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        for path in std::mem::take(&mut seen.refused) {
+            seen.files.remove(&path);
+        }
     }
 
     /// Looks at the folder, and takes into use what is new there if `admit` lets it. Blocks for as long as reading and
@@ -177,10 +188,11 @@ impl Plugins {
         }
         let mut fleet = self.fleet();
         let mut swaps = Vec::new();
-        for path in files
-            .keys()
-            .filter(|path| files.get(*path) != seen.files.get(*path))
-        {
+        let news = files
+            .iter()
+            .filter(|(path, file)| seen.files.get(*path) != Some(file));
+        let news: Vec<&PathBuf> = news.map(|(path, _)| path).collect();
+        for path in news {
             let loaded = load(path).map_err(|refusal| refusal.to_string());
             let swap = loaded.and_then(|domain| {
                 let before = fleet.domain(&domain.contract.domain).cloned();
@@ -206,10 +218,13 @@ impl Plugins {
                         before: before.map(|before| before.plugin.digest().to_owned()),
                     }
                 }
-                Err(why) => Swap::Refused {
-                    path: path.clone(),
-                    why,
-                },
+                Err(why) => {
+                    seen.refused.insert(path.clone());
+                    Swap::Refused {
+                        path: path.clone(),
+                        why,
+                    }
+                }
             });
         }
         let gone: Vec<Arc<Domain>> = fleet

@@ -86,4 +86,6 @@ pub(crate) struct Counts {
     pub(crate) filtered: u64,
     pub(crate) masked: u64,
     pub(crate) fuel: u64,
+    /// Bytes of the sandbox's memory at its largest.
+    pub(crate) memory: u64,
 }

@@ -161,7 +161,8 @@ impl Mesh {
                         }
                         Err(error) => report.failures.push(format!("a flow panicked: {error}")),
                     }
-                    false
+                    // A plugin that was gone may be back.
+                    !options.once && !stop.is_asked()
                 }
                 Ok(()) = fleet.changed(), if !options.once => true,
                 // A mesh without sources waits for some.
@@ -395,6 +396,9 @@ impl Runner {
                 Source::Kafka(_) | Source::Sftp(_) => true,
                 Source::Directory(_) => looked.is_none_or(|at| !self.once && at.elapsed() >= FOLDERS),
             };
+            if let Some(lag) = source.lag() {
+                self.mesh.metrics.lags(&self.flow, lag);
+            }
             if due {
                 looked = Some(Instant::now());
                 match self.apply_changes(reading, source, tables).await {

@@ -29,6 +29,8 @@ impl Mesh {
                 Reload::Same => continue,
                 Reload::Changed { from, to } => {
                     self.metrics.policy_changed();
+                    // A plugin that the policy before did not let run may do so under this one.
+                    self.plugins.try_again();
                     tracing::info!(from, to, "A new policy is in force.");
                     Record::new(Kind::Reload, "policies", Outcome::Done)
                         .with_policy(to)

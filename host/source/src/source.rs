@@ -146,6 +146,15 @@ impl Source {
         }
     }
 
+    /// Messages that are not in the lake yet, where somebody counts them.
+    #[must_use]
+    pub fn lag(&self) -> Option<u64> {
+        match self {
+            Self::Kafka(source) => source.lag(),
+            Self::Directory(_) | Self::Sftp(_) => None,
+        }
+    }
+
     /// Whether every partition that there is was told of by a [`Change`].
     #[must_use]
     pub fn has_told_all(&self) -> bool {

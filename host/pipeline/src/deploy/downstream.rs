@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use malla_contract::Contract;
+use malla_contract::{Column, Contract};
 use malla_query::QueryError;
 
 use crate::gold::{GoldPlan, LIMITS};
@@ -77,31 +77,61 @@ impl Mesh {
             if plan.domain == changed.domain && changed.gold.iter().all(|gold| gold.sql != plan.sql) {
                 continue;
             }
-            if self.makes(&plan, fleet.contracts()).await.is_ok()
-                && let Err(why) = self.makes(&plan, &contracts).await
-            {
-                broken.push(format!(
-                    "{} could not be made any more: {why}",
-                    named(&plan, fleet)
-                ));
+            // What cannot be made now is not hurt.
+            let Ok(before) = self.masked_inputs(&plan, fleet.contracts()).await else {
+                continue;
+            };
+            let name = named(&plan, fleet);
+            match self.masked_inputs(&plan, &contracts).await {
+                Ok(after) => broken.extend(
+                    after
+                        .difference(&before)
+                        .map(|column| format!("{name} would see `{column}` masked")),
+                ),
+                Err(why) => broken.push(format!("{name} could not be made any more: {why}")),
             }
         }
         broken
     }
 
-    async fn makes(&self, plan: &GoldPlan, contracts: &Arc<[Contract]>) -> Result<(), String> {
+    /// The columns that a product's query sees only masked, if the product can be made with these contracts.
+    async fn masked_inputs(
+        &self,
+        plan: &GoldPlan,
+        contracts: &Arc<[Contract]>,
+    ) -> Result<BTreeSet<String>, String> {
         let query = self.query_with(Arc::clone(contracts));
         let derived = query.derive(&plan.asker(), &plan.sql, &LIMITS).await;
-        let checked = derived.and_then(|derivation| {
+        let planned = derived.and_then(|derivation| {
             let inflows = derivation.inflows()?;
-            Ok(plan.check(&self.policy(), &inflows, today()))
+            let checked = plan.check(&self.policy(), &inflows, today());
+            Ok((derivation.inputs(None)?, checked))
         });
-        match checked {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(refusal)) => Err(refusal.to_string()),
-            Err(QueryError::UnknownTable { name, .. }) => Err(format!("there is no `{name}`")),
-            Err(error) => Err(error.to_string()),
-        }
+        let (inputs, checked) = planned.map_err(|error| match error {
+            QueryError::UnknownTable { name, .. } => format!("there is no `{name}`"),
+            error => error.to_string(),
+        })?;
+        checked.map_err(|refusal| refusal.to_string())?;
+        let masked = |object: &str, name: &str, seen: &Column| {
+            let promised = contracts.iter().find_map(|contract| {
+                let product = object.strip_prefix(&contract.domain)?.strip_prefix('.')?;
+                contract.product(product)?.table.column(name)
+            });
+            promised.is_some_and(|promised| {
+                (promised.classification, &promised.tags) != (seen.classification, &seen.tags)
+            })
+        };
+        Ok(inputs
+            .iter()
+            .flat_map(|input| {
+                input
+                    .columns
+                    .iter()
+                    .map(|(name, seen)| (&input.object, name, seen))
+            })
+            .filter(|(object, name, seen)| masked(object, name, seen))
+            .map(|(object, name, _)| format!("{object}/{name}"))
+            .collect())
     }
 }
 

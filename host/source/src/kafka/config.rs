@@ -79,8 +79,10 @@ const OURS: [(&str, &str); 5] = [
 ];
 
 /// What librdkafka would do otherwise: stop every partition of a group when one moves, and hold 64 MiB for each.
-const DEFAULTS: [(&str, &str); 3] = [
+const DEFAULTS: [(&str, &str); 4] = [
     ("client.id", "malla"),
+    // How far the lake is behind is told by them.
+    ("statistics.interval.ms", "5000"),
     ("partition.assignment.strategy", "cooperative-sticky"),
     ("queued.max.messages.kbytes", "16384"),
 ];

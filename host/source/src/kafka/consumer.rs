@@ -1,6 +1,6 @@
 //! The thread that polls: all that is done to the consumer but asking and committing is done by it.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::Message;
+use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -40,6 +41,8 @@ pub(super) struct Context {
     pending: AtomicU64,
     tickets: AtomicU64,
     closing: AtomicBool,
+    /// Messages that are not committed yet, as librdkafka told last; negative: it did not tell yet.
+    lag: AtomicI64,
 }
 
 impl Context {
@@ -50,7 +53,12 @@ impl Context {
             pending: AtomicU64::new(0),
             tickets: AtomicU64::new(0),
             closing: AtomicBool::new(false),
+            lag: AtomicI64::new(-1),
         }
+    }
+
+    pub(super) fn lag(&self) -> Option<u64> {
+        u64::try_from(self.lag.load(Ordering::Relaxed)).ok()
     }
 
     /// Nobody will answer any more.
@@ -111,6 +119,20 @@ impl ClientContext for Context {
 
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::warn!(%error, reason, "librdkafka says.");
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        let partitions = statistics
+            .topics
+            .values()
+            .flat_map(|topic| topic.partitions.values());
+        let ours = partitions.filter(|partition| partition.fetch_state == "active");
+        let lag = ours.map(|partition| match partition.consumer_lag {
+            // Nothing of it was committed yet.
+            ..0 => (partition.hi_offset - partition.app_offset.max(partition.lo_offset)).max(0),
+            lag => lag,
+        });
+        self.lag.store(lag.sum(), Ordering::Relaxed);
     }
 }
 

@@ -209,6 +209,12 @@ impl KafkaSource {
         repeat(&self.config, &self.group, partition, from, to, begins)
     }
 
+    /// Messages of this member's partitions that are not in the lake yet, as the broker told last.
+    #[must_use]
+    pub fn lag(&self) -> Option<u64> {
+        self.consumer.context().lag()
+    }
+
     /// Tells the group what the lake holds, for tools that show lag. Nothing reads it back.
     pub fn committed(&self, positions: &BTreeMap<String, i64>) {
         let mut list = TopicPartitionList::new();
