@@ -7,6 +7,7 @@ mod guests;
 mod machine;
 mod shell;
 mod test;
+mod throughput;
 
 use std::process::ExitCode;
 
@@ -18,6 +19,8 @@ cargo xtask COMMAND
   doc               API docs without warnings
   guests            build the Wasm components that tests and the demo use
   bench             measure what docs/performance.md claims, as ratios
+  throughput [EVENTS]
+                    measure `malla run` from a topic of EVENTS (default 3000000) on a real broker, and from files
   conformance       read the demo's tables and contracts with other people's tools (PyPI)
   chaos [KILLS]     kill `malla run` KILLS times (default 50) during one run of 200,000 events, and count
   fuzz-sql [SECONDS]
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
         Some("doc") => test::doc(),
         Some("guests") => guests::build_all(shell::Profile::Dev).map(drop),
         Some("bench") => bench::run(),
+        Some("throughput") => throughput::run(rest.first().map_or("3000000", String::as_str)),
         Some("conformance") => conformance::run(),
         Some("chaos") => test::chaos(rest.first().map_or("50", String::as_str)),
         Some("fuzz-sql") => test::fuzz_sql(rest.first().map_or("600", String::as_str)),
