@@ -15,7 +15,9 @@ use serde_json::{Map, Value};
 
 use crate::batch::{Processed, Range};
 use crate::error::FlowError;
+use crate::judge::put_counts;
 use crate::plan::Flow;
+use crate::quality::totals;
 use crate::report::Counts;
 
 /// The tables of a flow.
@@ -201,12 +203,20 @@ impl Tick {
     ) -> Result<TickCommitted, FlowError> {
         let info = info(&self.plan(flow), false);
         let batches = std::iter::once(self.raw()).chain(self.curated(tables.curated.len()));
-        let commits = tables.followers().zip(batches).map(|(table, batches)| {
+        let infos = std::iter::once(Ok(info.clone()));
+        let infos = infos.chain(flow.steps.iter().enumerate().map(|(step, plan)| {
+            let mut info = info.clone();
+            put_counts(&mut info, &totals(plan, self.checked(step))?);
+            Ok(info)
+        }));
+        let infos = infos.collect::<Result<Vec<_>, FlowError>>()?;
+        let commits = tables.followers().zip(batches).zip(infos);
+        let commits = commits.map(|((table, batches), info)| {
             let commit = which(table).then(|| Commit {
                 batches,
                 advances: self.advances(flow, table),
                 replaces: None,
-                info: info.clone(),
+                info,
             });
             async move {
                 match commit {

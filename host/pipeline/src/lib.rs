@@ -10,6 +10,7 @@ mod config;
 mod dead_letters;
 mod error;
 mod gold;
+mod judge;
 mod kept;
 mod mesh;
 mod metrics;
@@ -27,6 +28,7 @@ mod workers;
 
 pub use config::{BatchConfig, CommitConfig, Config, LimitsConfig, SourceConfig, template};
 pub use error::{ConfigError, FlowError, MeshError, Refusal, TrialError};
+pub use judge::{CheckResult, PastRun, ProductQuality, QualityState, quality};
 pub use mesh::{Mesh, contracts, open_audit, today};
 pub use metrics::Metrics;
 pub use report::ProductReport;

@@ -16,6 +16,7 @@ use crate::config::SourceConfig;
 use crate::dead_letters::DeadLetters;
 use crate::error::{FlowError, MeshError, Refusal};
 use crate::gold::GoldReport;
+use crate::judge::JudgeReport;
 use crate::mesh::Mesh;
 use crate::plan::Flow;
 use crate::policies::Reload;
@@ -105,6 +106,8 @@ impl Mesh {
         }
         let gold =
             (!options.once).then(|| tokio::spawn(Arc::clone(self).keep_gold(options.clone(), stop.clone())));
+        let judging = (!options.once)
+            .then(|| tokio::spawn(Arc::clone(self).keep_judging(options.clone(), stop.clone())));
         for flow in running {
             match flow.await {
                 Ok(mut outcome) => {
@@ -113,6 +116,10 @@ impl Mesh {
                 }
                 Err(error) => report.failures.push(format!("a flow panicked: {error}")),
             }
+        }
+        let mut judged = JudgeReport::default();
+        if options.once && !stop.is_asked() {
+            self.judge_all(options, &mut judged).await;
         }
         let mut made = GoldReport::default();
         match gold {
@@ -125,6 +132,16 @@ impl Mesh {
             },
             None => self.refresh_all_gold(options, &mut made).await,
         }
+        match judging {
+            Some(judging) => match judging.await {
+                Ok(kept) => judged = kept,
+                Err(error) => report.failures.push(format!("judging: a task panicked: {error}")),
+            },
+            // Of gold products each was judged when it was made; a query may ask others.
+            None if !stop.is_asked() => self.judge_all(options, &mut judged).await,
+            None => {}
+        }
+        report.failures.extend(judged.failures.into_values());
         report.products.extend(made.products.into_values());
         report.failures.extend(made.failures.into_values());
         workers.finish();

@@ -218,7 +218,8 @@ fn schema(object: &str) -> Option<&str> {
 fn home<'d>(schema: &str, domains: &BTreeSet<&'d str>) -> Option<&'d str> {
     let bare = schema
         .strip_suffix("_raw")
-        .or_else(|| schema.strip_suffix("_quarantine"));
+        .or_else(|| schema.strip_suffix("_quarantine"))
+        .or_else(|| schema.strip_suffix("_quality"));
     domains.get(bare.unwrap_or(schema)).copied()
 }
 

@@ -23,7 +23,7 @@ impl MeshTable<'_> {
     }
 }
 
-/// Products first, then sources, then what is in quarantine, for each contract in turn.
+/// Products first, then sources, then what is in quarantine, then results of checks, for each contract in turn.
 pub(crate) fn tables(contracts: &[Contract]) -> Vec<MeshTable<'_>> {
     let mut tables = Vec::new();
     for contract in contracts {
@@ -48,6 +48,13 @@ pub(crate) fn tables(contracts: &[Contract]) -> Vec<MeshTable<'_>> {
             table: Cow::Owned(source.quarantine()),
             raw: false,
             sealed: true,
+        }));
+        tables.extend(contract.products.iter().map(|product| MeshTable {
+            object: format!("{domain}_quality.{}", product.name),
+            contract,
+            table: Cow::Owned(product.results()),
+            raw: false,
+            sealed: false,
         }));
     }
     tables

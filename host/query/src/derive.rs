@@ -58,7 +58,7 @@ impl Query {
         let derived = runtime::run(async move {
             crate::guard::check(&sql)?;
             let context = session(limits.memory).map_err(|e| QueryError::planning(&e))?;
-            let (plan, tables) = query.plan(&context, &asker, &sql).await?;
+            let (plan, tables) = query.plan(&context, &asker, &sql, None).await?;
             always_the_same(&plan)?;
             no_lateral(&plan)?;
             Ok(Derivation {
