@@ -15,6 +15,7 @@ mod kill;
 mod mess;
 mod plugin;
 mod plugin_view;
+mod quality;
 mod readers;
 mod recovery;
 mod reload;

@@ -44,14 +44,14 @@ impl Mesh {
         let seen = Examination::open(table, version, LIMITS)
             .await
             .map_err(failed(plan))?;
-        reasons.empty = seen.rows().await.map_err(failed(plan))? == 0;
+        reasons.rows = seen.rows().await.map_err(failed(plan))?;
         for check in plan.checks.iter() {
             let found = match plan.asked(check) {
                 Asked::Commits { since_good: false } => Ok((counts::found(&new, &check.name, partial), None)),
                 Asked::Commits { since_good: true } => {
                     Ok((counts::found(&since_good, &check.name, partial), None))
                 }
-                Asked::RowCount => seen.rows().await.map(|rows| (of(rows, 0, 0), None)),
+                Asked::RowCount => Ok((of(reasons.rows, 0, 0), None)),
                 Asked::Duplicates(columns) => {
                     let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
                     let found = seen.duplicates(&columns, EXAMPLES).await;
@@ -97,7 +97,7 @@ impl Mesh {
         let seen = Examination::open(table, version, LIMITS)
             .await
             .map_err(failed(plan))?;
-        reasons.empty = seen.rows().await.map_err(failed(plan))? == 0;
+        reasons.rows = seen.rows().await.map_err(failed(plan))?;
         self.volatile(plan, &seen, version, totals, &mut reasons).await?;
         Ok(reasons)
     }
@@ -115,6 +115,12 @@ impl Mesh {
                 match seen.newest(&column).await {
                     Ok(Some(newest)) => {
                         totals.newest(&check.name, newest);
+                        totals
+                            .found(&check.name, of(reasons.rows, 0, 0), None)
+                            .map_err(|source| FlowError::Check {
+                                product: plan.name.clone(),
+                                source,
+                            })?;
                     }
                     Ok(None) => give_up(
                         totals,

@@ -42,8 +42,8 @@ pub(crate) struct Judged {
 struct Reasons {
     /// Why checks could not be run, by name.
     why: BTreeMap<String, String>,
-    /// The table has no row.
-    empty: bool,
+    /// Rows of the table.
+    rows: u64,
 }
 
 /// Where the table of results stands.
@@ -116,7 +116,7 @@ impl Mesh {
         let after = last.as_ref().map(|last| last.judged);
         let mut next = next(plan, last.as_ref(), version, &verdicts, now);
         // Nothing of an empty table could be kept from anybody.
-        if next.is_held() && next.good.is_none() && reasons.empty {
+        if next.is_held() && next.good.is_none() && reasons.rows == 0 {
             next.held_since = None;
         }
         next.counted = match counted {
@@ -125,10 +125,10 @@ impl Mesh {
             None => last.as_ref().map(|last| last.counted.clone()).unwrap_or_default(),
         };
         let why = against(&verdicts, &reasons.why);
-        self.metrics.judged(plan, &verdicts, &next);
         if let Some(last) = same
             && last.checks == next.checks
         {
+            self.metrics.judged(plan, &verdicts, &next);
             return Ok(Some(Judged {
                 judgement: last.clone(),
                 why: last.failed.iter().map(|name| format!("check `{name}`")).collect(),
@@ -147,6 +147,7 @@ impl Mesh {
             tell(plan, last.as_ref(), &next, &verdicts, &reasons);
             tracing::info!(product = plan.name, version, elapsed = ?started.elapsed(), "Judged.");
         }
+        self.metrics.judged(plan, &verdicts, &next);
         Ok(Some(Judged { judgement: next, why }))
     }
 
@@ -184,8 +185,8 @@ impl Mesh {
                 && last.failed == next.failed
                 && now.saturating_sub(last.at) < LONGEST
         });
-        self.metrics.judged(plan, &verdicts, &next);
         if same {
+            self.metrics.judged(plan, &verdicts, &next);
             return Ok(());
         }
         let run = history::Run {
@@ -200,6 +201,7 @@ impl Mesh {
         if self.conclude(plan, standing, &next, batch).await? {
             tell(plan, last.as_ref(), &next, &verdicts, &Reasons::default());
         }
+        self.metrics.judged(plan, &verdicts, &next);
         Ok(())
     }
 
