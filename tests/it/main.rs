@@ -10,6 +10,7 @@ mod evil;
 mod fail_closed;
 mod flows_in;
 mod gold;
+mod judging;
 mod kafka;
 mod kill;
 mod mess;

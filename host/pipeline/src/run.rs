@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use malla_audit::{AuditError, Kind, Outcome, Record};
 use malla_contract::Contract;
-use malla_lake::LakeError;
+use malla_lake::{LakeError, Layer};
 use malla_source::{Change, DirectoryConfig, DirectorySource, KafkaSource, SftpSource, Source, SourceError};
 use tokio::sync::mpsc;
 
@@ -119,7 +119,7 @@ impl Mesh {
         }
         let mut judged = JudgeReport::default();
         if options.once && !stop.is_asked() {
-            self.judge_all(options, &mut judged).await;
+            self.judge_all(options, &[Layer::Curated], &mut judged).await;
         }
         let mut made = GoldReport::default();
         match gold {
@@ -137,8 +137,7 @@ impl Mesh {
                 Ok(kept) => judged = kept,
                 Err(error) => report.failures.push(format!("judging: a task panicked: {error}")),
             },
-            // Of gold products each was judged when it was made; a query may ask others.
-            None if !stop.is_asked() => self.judge_all(options, &mut judged).await,
+            None if !stop.is_asked() => self.judge_all(options, &[Layer::Gold], &mut judged).await,
             None => {}
         }
         report.failures.extend(judged.failures.into_values());

@@ -120,10 +120,13 @@ fn checks(results: &[CheckResult]) -> Vec<Vec<String>> {
             Some(false) => "FAILED",
             None => "not run",
         };
+        let failed = result.success == Some(false);
+        let if_failed = |what: &str| if failed { what.to_owned() } else { String::new() };
         let mut found = match (&result.message, result.expectation.as_str()) {
             (Some(why), _) => why.clone(),
-            // A query's number may be a value of a row, and an age is not counted in rows.
-            (None, "malla_sql" | "malla_freshness") => String::new(),
+            // Its number may be a value of a row.
+            (None, "malla_sql") => if_failed("its query does not give what it must"),
+            (None, "malla_freshness") => if_failed("the newest row is too old, or lies in the future"),
             (None, "expect_table_row_count_to_be_between") => count(result.element_count, "row"),
             (None, _) => format!(
                 "{} of {} unexpected",

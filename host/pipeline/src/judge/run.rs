@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use malla_contract::civil::instant;
+use malla_lake::Layer;
 
 use super::{JudgePlan, Judged};
 use crate::error::Refusal;
@@ -23,8 +24,7 @@ pub(crate) struct JudgeReport {
 
 impl Mesh {
     /// Judges every product that is of another version than it was. One that fails holds up no other.
-    pub(crate) async fn judge_all(&self, options: &RunOptions, report: &mut JudgeReport) {
-        report.failures.clear();
+    pub(crate) async fn judge_all(&self, options: &RunOptions, layers: &[Layer], report: &mut JudgeReport) {
         for plan in self.judge_plans(options.domain.as_deref()) {
             let plan = match plan {
                 Ok(plan) => plan,
@@ -34,6 +34,10 @@ impl Mesh {
                     continue;
                 }
             };
+            if !layers.contains(&plan.id.layer()) {
+                continue;
+            }
+            report.failures.remove(&plan.name);
             match self.judge(&plan).await {
                 Ok(None) => {}
                 Ok(Some(judged)) => {
@@ -63,7 +67,7 @@ impl Mesh {
             let begun = Instant::now();
             // What is cut off is judged anew.
             tokio::select! {
-                () = self.judge_all(&options, &mut report) => {}
+                () = self.judge_all(&options, &[Layer::Curated, Layer::Gold], &mut report) => {}
                 () = stop.asked() => break,
             }
             let pause = self.config.quality.interval().max(begun.elapsed() * SHARE);

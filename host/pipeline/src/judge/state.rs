@@ -213,7 +213,7 @@ impl Of<'_> {
         self.rows(&format!(
             "SELECT run_time, table_version, count(*) AS checks, \
              count(*) FILTER (WHERE success = false) AS failed, \
-             string_agg(\"check\", ' ') FILTER (WHERE success = false) AS failed_checks \
+             string_agg(\"check\", ' ' ORDER BY \"check\") FILTER (WHERE success = false) AS failed_checks \
              FROM {{}} GROUP BY run_time, table_version ORDER BY run_time DESC LIMIT {most}"
         ))
         .await
