@@ -129,7 +129,7 @@ fn a_duplicate_holds_a_product_back_until_it_is_gone_and_nothing_is_lost_meanwhi
       ok      error    moneda_valid             0 of 1 unexpected
       ok      error    monto_usd_sql
       ok      warning  canal_valid              0 of 4 unexpected
-      FAILED  warning  timestamp_fresh
+      FAILED  warning  timestamp_fresh          the newest row is too old, or lies in the future
 
     ventas.daily-revenue: no checks
 

@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 
 use crate::config::{Config, LimitsConfig};
 use crate::error::{MeshError, Refusal};
+use crate::judge::AskedAt;
 use crate::kept::plain;
 use crate::metrics::Metrics;
 use crate::plan::{Flow, Ingredients};
@@ -30,6 +31,8 @@ pub struct Mesh {
     pub(crate) metrics: Metrics,
     /// Told of every commit to a curated table.
     pub(crate) committed: Notify,
+    /// When queries among the checks were asked last.
+    pub(crate) asked: AskedAt,
     sandbox: Sandbox,
     keys: Arc<KeyStore>,
     domains: BTreeMap<String, Domain>,
@@ -65,6 +68,7 @@ impl Mesh {
             audit,
             metrics: Metrics::new()?,
             committed: Notify::new(),
+            asked: AskedAt::default(),
             sandbox,
             keys,
             domains: BTreeMap::new(),

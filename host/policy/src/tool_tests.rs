@@ -239,8 +239,6 @@ row-filters.toml:5: a value that is no `string`, the type of `region`: write tex
     declassify.toml:1: never matches: no column `dominio` in `ventas.transacciones`; correct the name
     domains/ventas.csv: no rule lets `plugin:ventas` write `ventas.daily-revenue`: what feeds it does not run; add p, plugin:ventas, ventas, ventas.*, write, *, allow
     domains/ventas.csv: no rule lets `plugin:ventas` write `ventas.transacciones`: what feeds it does not run; add p, plugin:ventas, ventas, ventas.*, write, *, allow
-    domains/ventas.csv: no rule lets `plugin:ventas` write `ventas_quality.daily-revenue`: what feeds it does not run; add p, plugin:ventas, ventas, ventas_quality.*, write, *, allow
-    domains/ventas.csv: no rule lets `plugin:ventas` write `ventas_quality.transacciones`: what feeds it does not run; add p, plugin:ventas, ventas, ventas_quality.*, write, *, allow
     domains/ventas.csv: no rule lets `plugin:ventas` write `ventas_quarantine.transacciones`: what feeds it does not run; add p, plugin:ventas, ventas, ventas_quarantine.*, write, *, allow
     domains/ventas.csv: no rule lets `plugin:ventas` write `ventas_raw.transacciones`: what feeds it does not run; add p, plugin:ventas, ventas, ventas_raw.*, write, *, allow
     global.csv:2: changes nothing: global.csv:1 says as much or more; remove this one

@@ -7,13 +7,14 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Decimal128Type, Float64Type, Int64Type};
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::DataType;
+use malla_contract::CheckKind;
 use malla_lake::{Judgement, Table};
 use malla_quality::{Found, SqlCheck, SqlNumber, Totals};
 use malla_query::{Asker, Examination, Governance, Limits, Query, QueryError};
 
 use super::counts::{self, Counts};
 use super::plan::Asked;
-use super::{JudgePlan, Reasons, is_volatile};
+use super::{JudgePlan, Reasons};
 use crate::error::FlowError;
 use crate::mesh::{Mesh, today};
 
@@ -81,7 +82,8 @@ impl Mesh {
             }
         }
         rows(plan, &seen, totals, &mut reasons).await?;
-        self.volatile(plan, &seen, version, totals, &mut reasons).await?;
+        self.newest(plan, &seen, totals, &mut reasons).await?;
+        self.ask_all(plan, version, totals, &mut reasons).await;
         Ok((since_good, reasons))
     }
 
@@ -91,6 +93,7 @@ impl Mesh {
         plan: &JudgePlan,
         table: &Table,
         version: u64,
+        ask: bool,
         totals: &mut Totals,
     ) -> Result<Reasons, FlowError> {
         let mut reasons = Reasons::default();
@@ -98,19 +101,21 @@ impl Mesh {
             .await
             .map_err(failed(plan))?;
         reasons.rows = seen.rows().await.map_err(failed(plan))?;
-        self.volatile(plan, &seen, version, totals, &mut reasons).await?;
+        self.newest(plan, &seen, totals, &mut reasons).await?;
+        if ask {
+            self.ask_all(plan, version, totals, &mut reasons).await;
+        }
         Ok(reasons)
     }
 
-    async fn volatile(
+    async fn newest(
         &self,
         plan: &JudgePlan,
         seen: &Examination,
-        version: u64,
         totals: &mut Totals,
         reasons: &mut Reasons,
     ) -> Result<(), FlowError> {
-        for check in plan.checks.iter().filter(|check| is_volatile(check)) {
+        for check in plan.checks.iter() {
             if let Asked::Newest(column) = plan.asked(check) {
                 match seen.newest(&column).await {
                     Ok(Some(newest)) => {
@@ -131,13 +136,18 @@ impl Mesh {
                     Err(error) => give_up(totals, reasons, &check.name, error.to_string()),
                 }
             }
-            if let Asked::Hidden(why) = plan.asked(check) {
+            if let (CheckKind::Fresh { .. }, Asked::Hidden(why)) = (&check.kind, plan.asked(check)) {
                 give_up(totals, reasons, &check.name, why);
             }
         }
+        Ok(())
+    }
+
+    async fn ask_all(&self, plan: &JudgePlan, version: u64, totals: &mut Totals, reasons: &mut Reasons) {
         if plan.checks.sql().next().is_none() {
-            return Ok(());
+            return;
         }
+        self.asked.note(&plan.name);
         let query = Query::open(
             self.lake.clone(),
             Governance {
@@ -157,7 +167,6 @@ impl Mesh {
                 Err(why) => give_up(totals, reasons, name, why),
             }
         }
-        Ok(())
     }
 }
 

@@ -16,7 +16,8 @@ pub(crate) use run::JudgeReport;
 pub use state::{CheckResult, PastRun, ProductQuality, QualityState, quality};
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use malla_audit::{Kind, Outcome, Record};
 use malla_contract::{Check, CheckKind, CheckSeverity};
@@ -29,6 +30,25 @@ use crate::quality::told;
 
 /// A day: results are not older than that while a host runs.
 const LONGEST: i64 = 86_400_000_000;
+
+/// Queries are asked again of a table that did not change, since others may have: each is in the audit log, so not at every look.
+const ASK_AGAIN: Duration = Duration::from_secs(600);
+
+/// When a product's queries were asked last, by this process.
+#[derive(Default)]
+pub(crate) struct AskedAt(Mutex<BTreeMap<String, Instant>>);
+
+impl AskedAt {
+    fn is_due(&self, product: &str) -> bool {
+        let asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.get(product).is_none_or(|at| at.elapsed() >= ASK_AGAIN)
+    }
+
+    fn note(&self, product: &str) {
+        let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.insert(product.to_owned(), Instant::now());
+    }
+}
 
 /// What one judging came to.
 pub(crate) struct Judged {
@@ -99,9 +119,18 @@ impl Mesh {
                 && now.saturating_sub(last.at) < LONGEST
         });
         let mut totals = plan.checks.totals();
+        let ask = self.asked.is_due(&plan.name);
+        let again = |check: &Check| match check.kind {
+            CheckKind::Fresh { .. } => true,
+            CheckKind::Sql { .. } => ask,
+            _ => false,
+        };
         let (counted, reasons) = match same {
-            Some(_) if !plan.checks.iter().any(is_volatile) => (None, Reasons::default()),
-            Some(_) => (None, self.look_again(plan, &table, version, &mut totals).await?),
+            Some(_) if !plan.checks.iter().any(again) => (None, Reasons::default()),
+            Some(_) => (
+                None,
+                self.look_again(plan, &table, version, ask, &mut totals).await?,
+            ),
             None => {
                 let (counted, reasons) = self
                     .look(plan, &table, version, last.as_ref(), &mut totals)
@@ -111,7 +140,7 @@ impl Mesh {
         };
         let mut verdicts = totals.verdicts(now);
         if same.is_some() {
-            verdicts.retain(|verdict| is_volatile(verdict.check));
+            verdicts.retain(|verdict| again(verdict.check));
         }
         let after = last.as_ref().map(|last| last.judged);
         let mut next = next(plan, last.as_ref(), version, &verdicts, now);
@@ -276,11 +305,6 @@ impl Mesh {
             Err(error) => Err(error.into()),
         }
     }
-}
-
-/// Whether its answer changes while the table stays the same.
-fn is_volatile(check: &Check) -> bool {
-    matches!(check.kind, CheckKind::Fresh { .. } | CheckKind::Sql { .. })
 }
 
 /// Whether its failure holds the product back.
