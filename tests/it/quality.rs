@@ -151,11 +151,11 @@ fn a_duplicate_holds_a_product_back_until_it_is_gone_and_nothing_is_lost_meanwhi
       ok      error    moneda_valid             0 of 0 unexpected
       ok      error    monto_usd_sql
       ok      warning  canal_valid              0 of 2 unexpected
-      FAILED  warning  timestamp_fresh
+      FAILED  warning  timestamp_fresh          the newest row is too old, or lies in the future
       judged before:
       [time]  version 4  1 of 8 failed: timestamp_fresh
-      [time]  version 3  2 of 8 failed: transaccion_id_unique timestamp_fresh
-      [time]  version 2  2 of 8 failed: transaccion_id_unique timestamp_fresh
+      [time]  version 3  2 of 8 failed: timestamp_fresh transaccion_id_unique
+      [time]  version 2  2 of 8 failed: timestamp_fresh transaccion_id_unique
 
     1 product: 1 good.
     ");

@@ -39,6 +39,8 @@ pub struct Input {
     pub object: String,
     /// The version that is read.
     pub version: u64,
+    /// It is not the newest, since the table is held back: why.
+    pub held: Option<String>,
     /// The partition column whose value is that of the derived rows that come of a row. `None`: a row can reach any.
     pub aligned: Option<String>,
     /// Columns that are read, as the reader sees them.
@@ -132,6 +134,7 @@ impl Derivation {
                 Input {
                     object: opened.object.clone(),
                     version: opened.version,
+                    held: opened.held.clone(),
                     aligned: aligned.cloned(),
                     columns,
                     own_names: opened.own_names,

@@ -89,6 +89,9 @@ impl Mesh {
             Some(Replaced::Partitions { .. }) if !in_parts => Replaced::All,
             Some(stale) => stale,
         };
+        for held in inputs.iter().filter_map(|input| input.held.as_ref()) {
+            tracing::warn!(product = plan.product, "Made of an older version: {held}");
+        }
         let made = derivation.rows(&replaces).await.map_err(failed)?;
         let batches = plan.promised(&made)?;
         let counted = plan.count(&batches)?;

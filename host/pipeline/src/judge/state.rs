@@ -180,7 +180,11 @@ impl Of<'_> {
         match judgement {
             _ if table.checks().next().is_none() => QualityState::Unchecked,
             None => QualityState::NotJudged,
-            Some(judgement) if judgement.is_held() && table.may_be_held_back() => QualityState::HeldBack,
+            Some(judgement)
+                if judgement.is_held() && (table.may_be_held_back() || judgement.unpublished.is_some()) =>
+            {
+                QualityState::HeldBack
+            }
             Some(judgement) if judgement.good == Some(judgement.judged) => QualityState::Good,
             Some(_) => QualityState::Doubtful,
         }
