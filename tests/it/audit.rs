@@ -61,6 +61,8 @@ fn what_was_decided_is_recorded_without_a_value() {
     write  plugin:ventas ventas_quarantine.transacciones    write          allow domains/ventas.csv:7
     write  plugin:ventas ventas.transacciones               write          allow domains/ventas.csv:5
     read   plugin:ventas ventas.transacciones               read  ingresos mask  domains/ventas.csv:25
+    read   plugin:ventas ventas.transacciones               read  ingresos mask  domains/ventas.csv:25
+    read   plugin:ventas ventas.transacciones               read  ingresos mask  domains/ventas.csv:25
     write  plugin:ventas ventas.daily-revenue               write ingresos allow domains/ventas.csv:5
     read   plugin:ventas ventas.transacciones               read  ingresos mask  domains/ventas.csv:25
     read   user:ana     ventas.transacciones               read  informes mask  global.csv:22

@@ -29,7 +29,7 @@ fn mesh() -> Mesh {
 
 #[test]
 fn check_finds_nothing_where_nothing_is_wrong() {
-    insta::assert_snapshot!(said(&mesh(), &["check"]).1, @"[mesh]/policies is valid: 22 rules, 8 masks, 0 warnings");
+    insta::assert_snapshot!(said(&mesh(), &["check"]).1, @"[mesh]/policies is valid: 23 rules, 8 masks, 0 warnings");
 }
 
 #[test]
@@ -64,9 +64,9 @@ fn check_names_file_line_and_remedy() {
     [mesh]/policies/declassify.toml:14: a `[[declassify]]` needs `reason`: add it
     [mesh]/policies/declassify.toml:14: a `[[declassify]]` needs `owner`: add it
     [mesh]/policies/declassify.toml:14: a `[[declassify]]` needs `expires`: add it
-    [mesh]/policies/domains/ventas.csv:27: `finanzas.*` is not one of `ventas`'s own objects: name something in `ventas`, `ventas_raw` or `ventas_quarantine`; rules about tags, other domains or everything are the platform's, in `global.csv`
-    [mesh]/policies/domains/ventas.csv:27: a line for the domain `finanzas` in the file of `ventas`: write `ventas`, or move the line to the platform's files
-    [mesh]/policies/domains/ventas_raw.csv: no domain can be called `ventas_raw`: `_raw` and `_quarantine` end the names of the host's schemas; rename it
+    [mesh]/policies/domains/ventas.csv:30: `finanzas.*` is not one of `ventas`'s own objects: name something in `ventas`, `ventas_raw`, `ventas_quarantine` or `ventas_quality`; rules about tags, other domains or everything are the platform's, in `global.csv`
+    [mesh]/policies/domains/ventas.csv:30: a line for the domain `finanzas` in the file of `ventas`: write `ventas`, or move the line to the platform's files
+    [mesh]/policies/domains/ventas_raw.csv: no domain can be called `ventas_raw`: `_raw`, `_quarantine` and `_quality` end the names of the host's schemas; rename it
     [mesh]/policies/global.csv:31: `Deny` is neither `allow` nor `deny`: write one of them, in small letters
     [mesh]/policies/global.csv:32: a line that begins with `q`: begin it with `p` (p, subject, domain, object, action, purpose, allow or deny) or `g` (g, member, role, domain); a comment begins with `#`
     [mesh]/policies/groups.csv:19: `ana` is no principal: who has a role is named, not `*`: write `user:`, `service:`, `plugin:` or `role:`, and a name
@@ -91,12 +91,12 @@ fn check_fails_where_a_policy_does_not_fit_the_mesh() {
     );
     let (code, said) = said(&mesh, &["check"]);
     assert_eq!(code, 1);
-    insta::assert_snapshot!(said, @r##"
-error: [mesh]/policies/masks.toml:18: mask `truncate-to-year` ([mesh]/policies/masks.toml:18) cannot hide column `email` of `ventas.transacciones`, a `string`: this mask hides dates and timestamps only: use `mask-to-default` or `replace-with-null`, or make the column a date
-error: [mesh]/policies/row-filters.toml:21: `tarjeta` is stored masked (show-last-4 by masks.toml:24), so no row can be told by its true value: use another column, or give the mask at = "read"
-error: [mesh]/policies/row-filters.toml:25: a value that is no `decimal(18,2)`, the type of `monto`: write numbers of at most 18 digits, 2 of them after the point
-[mesh]/policies does not fit the mesh (3 errors): 22 rules, 8 masks, 0 warnings
-"##);
+    insta::assert_snapshot!(said, @r#"
+    error: [mesh]/policies/masks.toml:18: mask `truncate-to-year` ([mesh]/policies/masks.toml:18) cannot hide column `email` of `ventas.transacciones`, a `string`: this mask hides dates and timestamps only: use `mask-to-default` or `replace-with-null`, or make the column a date
+    error: [mesh]/policies/row-filters.toml:21: `tarjeta` is stored masked (show-last-4 by masks.toml:24), so no row can be told by its true value: use another column, or give the mask at = "read"
+    error: [mesh]/policies/row-filters.toml:25: a value that is no `decimal(18,2)`, the type of `monto`: write numbers of at most 18 digits, 2 of them after the point
+    [mesh]/policies does not fit the mesh (3 errors): 23 rules, 8 masks, 0 warnings
+    "#);
 }
 
 #[test]
@@ -145,22 +145,22 @@ fn check_warns_of_what_is_probably_not_meant() {
     let (code, warned) = said(&mesh, &["check"]);
     assert_eq!(code, 0);
     insta::assert_snapshot!(warned, @r"
-    warning: [mesh]/policies/domains/ventas.csv:10: changes nothing: domains/ventas.csv:29 says as much or more; remove this one
-    warning: [mesh]/policies/domains/ventas.csv:17: changes nothing: domains/ventas.csv:29 says as much or more; remove this one
-    warning: [mesh]/policies/domains/ventas.csv:18: changes nothing: domains/ventas.csv:29 says as much or more; remove this one
-    warning: [mesh]/policies/domains/ventas.csv:19: changes nothing: domains/ventas.csv:29 says as much or more; remove this one
-    warning: [mesh]/policies/domains/ventas.csv:20: changes nothing: domains/ventas.csv:29 says as much or more; remove this one
-    warning: [mesh]/policies/domains/ventas.csv:21: changes nothing: domains/ventas.csv:29 says as much or more; remove this one
-    warning: [mesh]/policies/domains/ventas.csv:22: changes nothing: domains/ventas.csv:29 says as much or more; remove this one
-    warning: [mesh]/policies/domains/ventas.csv:25: changes nothing: domains/ventas.csv:29 says as much or more; remove this one
-    warning: [mesh]/policies/domains/ventas.csv:27: changes nothing: domains/ventas.csv:29 says as much or more; remove this one
-    warning: [mesh]/policies/domains/ventas.csv:27: never matches: no column `imporde` in `ventas.transacciones`; correct the name
-    warning: [mesh]/policies/domains/ventas.csv:28: changes nothing: domains/ventas.csv:10 says as much or more; remove this one
-    warning: [mesh]/policies/domains/ventas.csv:29: too broad: anybody reads every table; name who, or which tables
-    warning: [mesh]/policies/domains/ventas.csv:30: changes nothing: domains/ventas.csv:29 says as much or more; remove this one
-    warning: [mesh]/policies/domains/ventas.csv:30: never matches: nobody has `role:nadie`; give it to somebody in groups.csv, or remove the rule
-    warning: [mesh]/policies/global.csv:22: changes nothing: domains/ventas.csv:29 says as much or more; remove this one
-    [mesh]/policies is valid: 26 rules, 8 masks, 15 warnings
+    warning: [mesh]/policies/domains/ventas.csv:10: changes nothing: domains/ventas.csv:32 says as much or more; remove this one
+    warning: [mesh]/policies/domains/ventas.csv:17: changes nothing: domains/ventas.csv:32 says as much or more; remove this one
+    warning: [mesh]/policies/domains/ventas.csv:18: changes nothing: domains/ventas.csv:32 says as much or more; remove this one
+    warning: [mesh]/policies/domains/ventas.csv:19: changes nothing: domains/ventas.csv:32 says as much or more; remove this one
+    warning: [mesh]/policies/domains/ventas.csv:20: changes nothing: domains/ventas.csv:32 says as much or more; remove this one
+    warning: [mesh]/policies/domains/ventas.csv:21: changes nothing: domains/ventas.csv:32 says as much or more; remove this one
+    warning: [mesh]/policies/domains/ventas.csv:22: changes nothing: domains/ventas.csv:32 says as much or more; remove this one
+    warning: [mesh]/policies/domains/ventas.csv:25: changes nothing: domains/ventas.csv:32 says as much or more; remove this one
+    warning: [mesh]/policies/domains/ventas.csv:30: changes nothing: domains/ventas.csv:32 says as much or more; remove this one
+    warning: [mesh]/policies/domains/ventas.csv:30: never matches: no column `imporde` in `ventas.transacciones`; correct the name
+    warning: [mesh]/policies/domains/ventas.csv:31: changes nothing: domains/ventas.csv:10 says as much or more; remove this one
+    warning: [mesh]/policies/domains/ventas.csv:32: too broad: anybody reads every table; name who, or which tables
+    warning: [mesh]/policies/domains/ventas.csv:33: changes nothing: domains/ventas.csv:32 says as much or more; remove this one
+    warning: [mesh]/policies/domains/ventas.csv:33: never matches: nobody has `role:nadie`; give it to somebody in groups.csv, or remove the rule
+    warning: [mesh]/policies/global.csv:22: changes nothing: domains/ventas.csv:32 says as much or more; remove this one
+    [mesh]/policies is valid: 27 rules, 8 masks, 15 warnings
     ");
     assert_eq!(said(&mesh, &["check", "--strict"]).0, 1);
 }
@@ -243,7 +243,7 @@ fn explain_says_it_as_a_person_would() {
       No rule lets user:nadie read it, or any of its columns, for `informes`.
       user:nadie has no role in ventas.
     ");
-    insta::assert_snapshot!(explain("user:ana", "informes", "ventas.nada"), @"error: no table or column `ventas.nada` in the contracts: there are ventas.transacciones, ventas.daily-revenue, ventas_raw.transacciones and ventas_quarantine.transacciones");
+    insta::assert_snapshot!(explain("user:ana", "informes", "ventas.nada"), @"error: no table or column `ventas.nada` in the contracts: there are ventas.transacciones, ventas.daily-revenue, ventas_raw.transacciones, ventas_quarantine.transacciones, ventas_quality.transacciones and ventas_quality.daily-revenue");
 }
 
 #[test]

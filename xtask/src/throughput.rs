@@ -107,12 +107,18 @@ fn drained(mesh: &Path, source: &str, events: &str) -> Result<f64> {
         .output()
         .context("cannot start malla")?;
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).context("no report")?;
-    let product = &report["products"][0];
-    if !output.status.success() || product["read"].to_string() != events {
+    let products = report.get("products").and_then(|products| products.as_array());
+    let product = products.and_then(|products| {
+        products
+            .iter()
+            .find(|product| product.get("product").and_then(|name| name.as_str()) == Some(TOPIC))
+    });
+    let number = |name: &str| product?.get(name)?.as_f64();
+    if !output.status.success() || number("read") != events.parse().ok() {
         bail!("the run did not read {events} events: {report}");
     }
-    let (read, seconds) = (product["read"].as_f64(), product["seconds"].as_f64());
-    read.zip(seconds)
+    number("read")
+        .zip(number("seconds"))
         .map(|(read, seconds)| read / seconds)
         .context("no rate")
 }

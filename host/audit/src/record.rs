@@ -31,6 +31,10 @@ pub enum Kind {
     Erase,
     /// A generation of keys began.
     Rotate,
+    /// A product is not what its contract promises: readers stay at its last good version.
+    Hold,
+    /// It is again: readers get the newest version.
+    Release,
 }
 
 impl Kind {
@@ -47,6 +51,8 @@ impl Kind {
             Self::Reload => "reload",
             Self::Erase => "erase",
             Self::Rotate => "rotate",
+            Self::Hold => "hold",
+            Self::Release => "release",
         }
     }
 }

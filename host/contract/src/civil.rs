@@ -146,6 +146,22 @@ pub fn civil(days: i64) -> (i64, i64, i64) {
     (era * 400 + year_of_era + i64::from(month <= 2), month, day)
 }
 
+/// Microseconds since 1970 as RFC 3339 writes them.
+#[must_use]
+pub fn instant(micros: i64) -> String {
+    const DAY: i64 = 86_400_000_000;
+    let (year, month, day) = civil(micros.div_euclid(DAY));
+    let of_day = micros.rem_euclid(DAY);
+    let (seconds, micros) = (of_day / 1_000_000, of_day % 1_000_000);
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let fraction = if micros == 0 {
+        String::new()
+    } else {
+        format!(".{micros:06}")
+    };
+    format!("{year:04}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{seconds:02}{fraction}Z")
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

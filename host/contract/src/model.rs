@@ -5,7 +5,7 @@ use std::fmt;
 
 use semver::Version;
 
-use crate::{Check, Classification, Format};
+use crate::{Check, CheckSeverity, Classification, Format};
 
 /// What a domain promises: where its data comes from, what its plugin does with it, and what it publishes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -240,6 +240,13 @@ impl Table {
     pub fn checks(&self) -> impl Iterator<Item = &Check> {
         let of_columns = self.columns.iter().flat_map(|column| &column.quality);
         self.quality.iter().chain(of_columns)
+    }
+
+    /// Whether a check can hold the table back: one that judges many rows together, and whose failure is an error.
+    #[must_use]
+    pub fn may_be_held_back(&self) -> bool {
+        self.checks()
+            .any(|check| check.severity == CheckSeverity::Error && !check.is_row_level())
     }
 
     /// The column that says whom a row is about (tag `subject`), if there is one.

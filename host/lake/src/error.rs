@@ -136,6 +136,14 @@ pub enum LakeError {
         /// The failure to read the table.
         source: Box<LakeError>,
     },
+    /// The log of a table of results begins after the last judgement that was written to it.
+    #[error(
+        "table `{table}`: its log says no more what was judged last, so nobody knows which version of the product is good: run `malla run`, which judges it anew"
+    )]
+    Judgement {
+        /// The table of results.
+        table: TableId,
+    },
     /// Delta Lake or the store below it.
     #[error("table `{table}`: {source}")]
     Delta {

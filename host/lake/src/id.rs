@@ -16,11 +16,19 @@ pub enum Layer {
     Quarantine,
     /// Data products that are made of others.
     Gold,
+    /// What the checks of a product found.
+    Quality,
 }
 
 impl Layer {
     /// Every layer.
-    pub const ALL: [Self; 4] = [Self::Raw, Self::Curated, Self::Quarantine, Self::Gold];
+    pub const ALL: [Self; 5] = [
+        Self::Raw,
+        Self::Curated,
+        Self::Quarantine,
+        Self::Gold,
+        Self::Quality,
+    ];
 
     /// The layer's folder.
     #[must_use]
@@ -30,6 +38,7 @@ impl Layer {
             Self::Curated => "curated",
             Self::Quarantine => "quarantine",
             Self::Gold => "gold",
+            Self::Quality => "quality",
         }
     }
 }
@@ -65,7 +74,7 @@ pub struct TableId {
 impl TableId {
     /// A table's id. Domain and name become folders: ASCII letters, digits, `_` and `-`, the first a letter or digit.
     ///
-    /// A domain must not end like the schema of a layer (`_raw`, `_quarantine`): queries name tables
+    /// A domain must not end like the schema of a layer (`_raw`, `_quarantine`, `_quality`): queries name tables
     /// `<domain>.<name>` and `<domain>_<layer>.<name>`.
     ///
     /// # Errors
@@ -89,6 +98,14 @@ impl TableId {
             layer,
             name: name.to_owned(),
         })
+    }
+
+    /// The table of the same name in another layer.
+    pub(crate) fn in_layer(&self, layer: Layer) -> Self {
+        Self {
+            layer,
+            ..self.clone()
+        }
     }
 
     /// The business domain that owns the table.

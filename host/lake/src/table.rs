@@ -148,16 +148,28 @@ impl Table {
             Arc::clone(state.snapshot())
         };
         let version = snapshot.version();
-        let provider = DeltaTable::new(Arc::clone(&self.inner.log))
-            .table_provider()
-            .with_snapshot(snapshot)
-            .with_session(Arc::clone(&PLAIN_TEXTS))
+        Ok((self.inner.provide(snapshot).await?, version))
+    }
+
+    /// The table as it was at a version, for a query.
+    ///
+    /// # Errors
+    /// The version is not in the log, or no longer; or the store's error.
+    pub async fn provider_at(&self, version: u64) -> Result<Arc<dyn TableProvider>, LakeError> {
+        let snapshot = Snapshot::try_new(self.inner.log.as_ref(), Some(version))
             .await
-            .map_err(|error| LakeError::Delta {
-                table: self.inner.id.clone(),
-                source: Arc::new(error.into()),
-            })?;
-        Ok((provider, version))
+            .map_err(LakeError::delta(&self.inner.id))?;
+        self.inner.provide(Arc::new(snapshot)).await
+    }
+
+    /// The newest version.
+    ///
+    /// # Errors
+    /// The store's error.
+    pub async fn version(&self) -> Result<u64, LakeError> {
+        let mut state = self.inner.state.lock().await;
+        self.inner.refresh(&mut state).await?;
+        Ok(state.at())
     }
 
     /// What changed after one version, up to another, by a partition column.
@@ -191,6 +203,19 @@ impl Table {
 }
 
 impl Inner {
+    async fn provide(&self, snapshot: Arc<Snapshot>) -> Result<Arc<dyn TableProvider>, LakeError> {
+        let provider = DeltaTable::new(Arc::clone(&self.log))
+            .table_provider()
+            .with_snapshot(snapshot)
+            .with_session(Arc::clone(&PLAIN_TEXTS))
+            .await
+            .map_err(|error| LakeError::Delta {
+                table: self.id.clone(),
+                source: Arc::new(error.into()),
+            })?;
+        Ok(provider)
+    }
+
     /// Moves to the newest version, and refuses it if the table became another one.
     pub(crate) async fn refresh(&self, state: &mut State) -> Result<(), LakeError> {
         if state.refresh(&self.id, &self.log).await? {

@@ -38,6 +38,14 @@ pub(crate) enum Command {
     /// columns sealed, `ventas_quarantine.transacciones` the lines that are in no product, and why. EXPLAIN shows which
     /// rules shaped what is read.
     Query(Query),
+    /// Say how good products are: which are held back, and what each check found last
+    ///
+    /// Exit status: 0 if every product is good or was not judged yet, 1 if one is held back or doubtful. A failed
+    /// warning, and single rows that are in quarantine, change nothing of that.
+    ///
+    /// Shows names and counts, and only of products whose results (`ventas_quality.transacciones`) policy lets the asker
+    /// read.
+    Quality(Quality),
     /// A policy's life: check, test, explain, diff
     #[command(subcommand)]
     Policy(Policy),
@@ -140,6 +148,27 @@ pub(crate) struct Query {
     pub(crate) limit: usize,
     /// One query
     pub(crate) sql: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Quality {
+    #[command(flatten)]
+    pub(crate) config: Config,
+    /// Who asks: `user:ana`, `service:reportes`, ..; whoever is logged in when left out
+    #[arg(long = "as", value_name = "PRINCIPAL", value_parser = principal)]
+    pub(crate) principal: Option<String>,
+    /// What for: any word; rules may be for one
+    #[arg(long, value_name = "P", default_value = "consulta", value_parser = purpose)]
+    pub(crate) purpose: String,
+    /// The last N judgings too
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) history: usize,
+    /// Print results as JSON, in the form of Great Expectations: one object for a product, a list for all
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Only this product
+    #[arg(value_name = "DOMAIN.PRODUCT")]
+    pub(crate) product: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

@@ -15,7 +15,9 @@ use serde_json::{Map, Value};
 
 use crate::batch::{Processed, Range};
 use crate::error::FlowError;
+use crate::judge::put_counts;
 use crate::plan::Flow;
+use crate::quality::totals;
 use crate::report::Counts;
 
 /// The tables of a flow.
@@ -204,19 +206,24 @@ impl Tick {
         let commits = tables.followers().map(|table| {
             // The tables may be those of a later version of the plugin than the one that made the rows.
             let step = flow.steps.iter().position(|step| step.spec.id == *table.id());
+            let mut info = info.clone();
+            if let Some((step, plan)) = step.and_then(|step| Some((step, flow.steps.get(step)?))) {
+                put_counts(&mut info, &totals(plan, self.checked(step))?);
+            }
             let commit = which(table).then(|| Commit {
                 batches: step.map_or_else(|| self.raw(), |step| self.curated(step)),
                 advances: self.advances(flow, table),
                 replaces: None,
-                info: info.clone(),
+                info,
             });
-            async move {
+            Ok(async move {
                 match commit {
                     Some(commit) => table.commit(commit).await.map(Some),
                     None => Ok(None),
                 }
-            }
+            })
         });
+        let commits = commits.collect::<Result<Vec<_>, FlowError>>()?;
         let committed = futures::future::try_join_all(commits).await?;
         Ok(committed.into_iter().skip(1).flatten().collect())
     }

@@ -36,6 +36,9 @@ pub struct Config {
     /// When products that are made of others are made anew.
     #[serde(default)]
     pub gold: GoldConfig,
+    /// When products are judged as a whole.
+    #[serde(default)]
+    pub quality: QualityConfig,
     /// What a batch may cost.
     #[serde(default)]
     pub limits: LimitsConfig,
@@ -92,6 +95,14 @@ pub struct GoldConfig {
     pub seconds: f64,
 }
 
+/// When products are judged by the checks that need a whole table.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct QualityConfig {
+    /// Seconds between one time and the next at least.
+    pub seconds: f64,
+}
+
 /// What one batch may cost in the sandbox. Absent: the sandbox's own default.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -135,6 +146,18 @@ impl Default for CommitConfig {
 impl Default for GoldConfig {
     fn default() -> Self {
         Self { seconds: 10.0 }
+    }
+}
+
+impl Default for QualityConfig {
+    fn default() -> Self {
+        Self { seconds: 60.0 }
+    }
+}
+
+impl QualityConfig {
+    pub(crate) fn interval(&self) -> Duration {
+        Duration::try_from_secs_f64(self.seconds).unwrap_or(Duration::from_secs(60))
     }
 }
 
@@ -224,6 +247,9 @@ impl Config {
         if !(self.gold.seconds >= 0.0 && self.gold.seconds <= 86_400.0) {
             return bad("`gold.seconds` must be 0 to 86400");
         }
+        if !(self.quality.seconds >= 1.0 && self.quality.seconds <= 86_400.0) {
+            return bad("`quality.seconds` must be 1 to 86400");
+        }
         for (domain, sources) in &self.sources {
             for (source, place) in sources {
                 let (kind, checked) = match place {
@@ -278,6 +304,9 @@ seconds = 5.0                 # .. or when they have waited this long
 
 [gold]
 seconds = 10.0                # products made of others are made anew at most this often
+
+[quality]
+seconds = 60.0                # checks that need a whole table are run at most this often
 
 # [limits]                    # what one batch may cost in the sandbox
 # memory_mib = 256
@@ -386,6 +415,7 @@ mod tests {
             ("rows = 500000", "rows = 0"),
             ("seconds = 5.0", "seconds = -1.0"),
             ("seconds = 5.0", "seconds = nan"),
+            ("seconds = 60.0", "seconds = 0.0"),
         ] {
             std::fs::write(&path, template(&[]).replacen(from, to, 1)).unwrap();
             assert!(Config::load(&path).is_err(), "{to}");

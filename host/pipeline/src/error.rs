@@ -211,6 +211,8 @@ pub enum FlowError {
     HeldBack { product: String, failed: Vec<String> },
     #[error("product `{product}`: {source}")]
     Query { product: String, source: QueryError },
+    #[error("cannot look at the table: {0}")]
+    Look(QueryError),
     #[error(transparent)]
     Refused(#[from] Refusal),
     #[error(

@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 
 use crate::config::{Config, LimitsConfig};
 use crate::error::{MeshError, Refusal};
+use crate::judge::AskedAt;
 use crate::metrics::Metrics;
 use crate::plan::{Flow, Ingredients};
 use crate::plugins::{Domain, Loader, Plugins, components, read};
@@ -29,6 +30,8 @@ pub struct Mesh {
     pub(crate) metrics: Metrics,
     /// Told of every commit to a curated table.
     pub(crate) committed: Notify,
+    /// When queries among the checks were asked last.
+    pub(crate) asked: AskedAt,
     pub(crate) plugins: Plugins,
     pub(crate) loader: Loader,
     keys: Arc<KeyStore>,
@@ -62,6 +65,7 @@ impl Mesh {
             audit,
             metrics: Metrics::new()?,
             committed: Notify::new(),
+            asked: AskedAt::default(),
             plugins,
             loader,
             keys,

@@ -3,14 +3,16 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use malla_quality::Verdict;
+use malla_lake::Judgement;
+use malla_quality::{Status, Verdict};
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
-    Error, Gauge, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder,
+    Error, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 
 use crate::commit::Tick;
+use crate::judge::JudgePlan;
 use crate::plan::{Flow, StepPlan};
 use crate::report::Counts;
 
@@ -42,6 +44,9 @@ pub struct Metrics {
     flow_failures: IntCounterVec,
     checked: IntCounterVec,
     unexpected: IntCounterVec,
+    held_back: IntGaugeVec,
+    judged: GaugeVec,
+    kept: IntGaugeVec,
     reloads: IntCounterVec,
     plugin_swaps: IntCounterVec,
     reload_successful: IntGauge,
@@ -126,6 +131,27 @@ impl Metrics {
                 "Rows that broke a check of quality.",
                 &["domain", "product", "check"],
             )?,
+            held_back: IntGaugeVec::new(
+                Opts::new(
+                    "malla_quality_held_back",
+                    "1 if readers of a product are kept at its last good version, 0 if they read the newest.",
+                ),
+                &product,
+            )?,
+            judged: GaugeVec::new(
+                Opts::new(
+                    "malla_quality_judged_timestamp_seconds",
+                    "When a product was judged last.",
+                ),
+                &product,
+            )?,
+            kept: IntGaugeVec::new(
+                Opts::new(
+                    "malla_quality_check_success",
+                    "1 if a check was kept when its product was judged last, 0 if not, -1 if it could not be run.",
+                ),
+                &["domain", "product", "check"],
+            )?,
             reloads: counter(
                 "malla_policy_reloads_total",
                 "Changes of the policy files by outcome: changed, or failed, after which the policy before stays in force.",
@@ -158,6 +184,9 @@ impl Metrics {
         registry.register(Box::new(metrics.flow_failures.clone()))?;
         registry.register(Box::new(metrics.checked.clone()))?;
         registry.register(Box::new(metrics.unexpected.clone()))?;
+        registry.register(Box::new(metrics.held_back.clone()))?;
+        registry.register(Box::new(metrics.judged.clone()))?;
+        registry.register(Box::new(metrics.kept.clone()))?;
         registry.register(Box::new(metrics.reloads.clone()))?;
         registry.register(Box::new(metrics.plugin_swaps.clone()))?;
         registry.register(Box::new(metrics.reload_successful.clone()))?;
@@ -242,6 +271,26 @@ impl Metrics {
             .inc_by(verdict.unexpected_count);
     }
 
+    /// A product was judged.
+    pub(crate) fn judged(&self, plan: &JudgePlan, verdicts: &[Verdict<'_>], judgement: &Judgement) {
+        let labels = [plan.id.domain(), plan.id.name()];
+        self.held_back
+            .with_label_values(&labels)
+            .set(judgement.is_held().into());
+        self.judged.with_label_values(&labels).set(now());
+        for verdict in verdicts {
+            let kept = match verdict.status {
+                Status::Success => 1,
+                Status::Failure => 0,
+                Status::NotRun => -1,
+            };
+            let [domain, product] = labels;
+            self.kept
+                .with_label_values(&[domain, product, &verdict.check.name])
+                .set(kept);
+        }
+    }
+
     pub(crate) fn flow_failed(&self, flow: &Flow) {
         self.flow_failures
             .with_label_values(&[flow.domain.as_str(), flow.source.name.as_str()])
@@ -268,8 +317,7 @@ impl Metrics {
 
     fn in_force(&self) {
         self.reload_successful.set(1);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.reload_timestamp.set(now.as_secs_f64());
+        self.reload_timestamp.set(now());
     }
 
     /// All of them, in Prometheus' text format.
@@ -279,4 +327,10 @@ impl Metrics {
     pub fn text(&self) -> Result<String, Error> {
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }
+}
+
+/// Seconds since 1970.
+fn now() -> f64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    now.as_secs_f64()
 }

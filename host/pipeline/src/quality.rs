@@ -68,7 +68,12 @@ impl StepPlan {
 
 /// What failed, as a person would say it. No value of a row.
 pub(crate) fn told(verdict: &Verdict<'_>) -> String {
-    let found = format!("{} of {}", verdict.unexpected_count, verdict.element_count);
+    let found = match verdict.check.kind {
+        CheckKind::Fresh { .. } => "the newest row is too old, or lies in the future".to_owned(),
+        CheckKind::Sql { .. } => "its query does not give what it must".to_owned(),
+        CheckKind::RowCount => format!("{} rows", verdict.element_count),
+        _ => format!("{} of {}", verdict.unexpected_count, verdict.element_count),
+    };
     match &verdict.check.description {
         Some(description) => format!("check `{}`: {found}; {description}", verdict.check.name),
         None => format!("check `{}`: {found}", verdict.check.name),

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use malla_audit::{AuditError, Kind, Outcome, Record};
-use malla_lake::LakeError;
+use malla_lake::{LakeError, Layer};
 use malla_source::{Change, DirectoryConfig, DirectorySource, KafkaSource, SftpSource, Source, SourceError};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -17,6 +17,7 @@ use crate::config::SourceConfig;
 use crate::dead_letters::DeadLetters;
 use crate::error::{FlowError, MeshError, Refusal};
 use crate::gold::GoldReport;
+use crate::judge::JudgeReport;
 use crate::mesh::Mesh;
 use crate::plan::Flow;
 use crate::recover::recover;
@@ -92,7 +93,13 @@ impl Mesh {
         let workers = Workers::start(&self.config.batch, stop);
         let gold =
             (!options.once).then(|| tokio::spawn(Arc::clone(self).keep_gold(options.clone(), stop.clone())));
+        let judging = (!options.once)
+            .then(|| tokio::spawn(Arc::clone(self).keep_judging(options.clone(), stop.clone())));
         self.run_flows(options, stop, &workers, &mut report).await?;
+        let mut judged = JudgeReport::default();
+        if options.once && !stop.is_asked() {
+            self.judge_all(options, &[Layer::Curated], &mut judged).await;
+        }
         let mut made = GoldReport::default();
         match gold {
             Some(gold) => match gold.await {
@@ -103,6 +110,15 @@ impl Mesh {
             },
             None => self.refresh_all_gold(options, &mut made).await,
         }
+        match judging {
+            Some(judging) => match judging.await {
+                Ok(kept) => judged = kept,
+                Err(error) => report.failures.push(format!("judging: a task panicked: {error}")),
+            },
+            None if !stop.is_asked() => self.judge_all(options, &[Layer::Gold], &mut judged).await,
+            None => {}
+        }
+        report.failures.extend(judged.failures.into_values());
         report.products.extend(made.products.into_values());
         report.failures.extend(made.failures.into_values());
         workers.finish();

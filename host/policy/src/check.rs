@@ -218,7 +218,8 @@ fn schema(object: &str) -> Option<&str> {
 fn home<'d>(schema: &str, domains: &BTreeSet<&'d str>) -> Option<&'d str> {
     let bare = schema
         .strip_suffix("_raw")
-        .or_else(|| schema.strip_suffix("_quarantine"));
+        .or_else(|| schema.strip_suffix("_quarantine"))
+        .or_else(|| schema.strip_suffix("_quality"));
     domains.get(bare.unwrap_or(schema)).copied()
 }
 
@@ -384,7 +385,7 @@ fn masks(policy: &Policy, mesh: &Mesh<'_>, warnings: &mut Vec<Finding>) {
 
 /// Plugins that may not write what their contracts say they write.
 fn writers(policy: &Policy, mesh: &Mesh<'_>, warnings: &mut Vec<Finding>) {
-    for entry in &mesh.tables {
+    for entry in mesh.tables.iter().filter(|entry| entry.of_plugin) {
         let domain = entry.domain();
         let principal = format!("plugin:{domain}");
         let decision = policy.decide(&Request {

@@ -54,7 +54,7 @@ pub enum Fault {
     LoneReturn(usize),
     /// A domain called like a schema of the host.
     #[error(
-        "no domain can be called `{0}`: `_raw` and `_quarantine` end the names of the host's schemas; rename it"
+        "no domain can be called `{0}`: `_raw`, `_quarantine` and `_quality` end the names of the host's schemas; rename it"
     )]
     HostsSchema(String),
     /// Another model than the one that is compiled.

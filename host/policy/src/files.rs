@@ -301,5 +301,8 @@ fn hosts_name(name: &str) -> Option<&str> {
         .strip_prefix(DOMAINS_FOLDER)?
         .strip_prefix('/')?
         .strip_suffix(".csv")?;
-    (domain.ends_with("_raw") || domain.ends_with("_quarantine")).then_some(domain)
+    ["_raw", "_quarantine", "_quality"]
+        .iter()
+        .any(|layer| domain.ends_with(layer))
+        .then_some(domain)
 }

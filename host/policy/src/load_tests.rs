@@ -86,18 +86,18 @@ fn a_policy_is_loaded_from_its_folder() {
     std::fs::write(dir.path().join("domains/ventas_raw.csv"), "").unwrap();
     let wrong = Policy::load(dir.path()).unwrap_err().to_string();
     let wrong = wrong.replace(&dir.path().display().to_string(), "policies");
-    assert_snapshot!(wrong, @r##"
-policies/declassify.toml:3: a carriage return without a line feed, which would make one line of two: save it with line feeds
-policies/domain: means nothing here: the folders of a policy are domains and tests; rename or remove it
-policies/domains/VENTAS.CSV: means nothing here: policy files are model.conf, global.csv, groups.csv, masks.toml, row-filters.toml, declassify.toml, domains/<domain>.csv and tests/<name>.toml; rename or remove it
-policies/domains/logistica: means nothing here: policy files are model.conf, global.csv, groups.csv, masks.toml, row-filters.toml, declassify.toml, domains/<domain>.csv and tests/<name>.toml; rename or remove it
-policies/domains/producto.cvs: means nothing here: policy files are model.conf, global.csv, groups.csv, masks.toml, row-filters.toml, declassify.toml, domains/<domain>.csv and tests/<name>.toml; rename or remove it
-policies/domains/ventas_raw.csv: no domain can be called `ventas_raw`: `_raw` and `_quarantine` end the names of the host's schemas; rename it
-policies/groups.csv: is no regular file: put a file there, or remove it
-policies/masks.toml:2: is not UTF-8 from here on: save it as UTF-8
-policies/row-filter.toml: means nothing here: policy files are model.conf, global.csv, groups.csv, masks.toml, row-filters.toml, declassify.toml, domains/<domain>.csv and tests/<name>.toml; rename or remove it
-policies/tests: must be a folder: nothing in it would count; rename or remove it
-"##);
+    assert_snapshot!(wrong, @r"
+    policies/declassify.toml:3: a carriage return without a line feed, which would make one line of two: save it with line feeds
+    policies/domain: means nothing here: the folders of a policy are domains and tests; rename or remove it
+    policies/domains/VENTAS.CSV: means nothing here: policy files are model.conf, global.csv, groups.csv, masks.toml, row-filters.toml, declassify.toml, domains/<domain>.csv and tests/<name>.toml; rename or remove it
+    policies/domains/logistica: means nothing here: policy files are model.conf, global.csv, groups.csv, masks.toml, row-filters.toml, declassify.toml, domains/<domain>.csv and tests/<name>.toml; rename or remove it
+    policies/domains/producto.cvs: means nothing here: policy files are model.conf, global.csv, groups.csv, masks.toml, row-filters.toml, declassify.toml, domains/<domain>.csv and tests/<name>.toml; rename or remove it
+    policies/domains/ventas_raw.csv: no domain can be called `ventas_raw`: `_raw`, `_quarantine` and `_quality` end the names of the host's schemas; rename it
+    policies/groups.csv: is no regular file: put a file there, or remove it
+    policies/masks.toml:2: is not UTF-8 from here on: save it as UTF-8
+    policies/row-filter.toml: means nothing here: policy files are model.conf, global.csv, groups.csv, masks.toml, row-filters.toml, declassify.toml, domains/<domain>.csv and tests/<name>.toml; rename or remove it
+    policies/tests: must be a folder: nothing in it would count; rename or remove it
+    ");
 }
 
 #[test]
@@ -219,19 +219,19 @@ p, *, ventas, ventas.*, read, *, deny
 g, user:ana, role:a, ventas
 g, user:ana, role:a, *
 g, user:ana, role:a, logistica
-"), @r##"
-policies/domains/ventas.csv:5: a line for the domain `*` in the file of `ventas`: write `ventas`, or move the line to the platform's files
-policies/domains/ventas.csv:6: a line for the domain `logistica` in the file of `ventas`: write `ventas`, or move the line to the platform's files
-policies/domains/ventas.csv:7: `logistica.t` is not one of `ventas`'s own objects: name something in `ventas`, `ventas_raw` or `ventas_quarantine`; rules about tags, other domains or everything are the platform's, in `global.csv`
-policies/domains/ventas.csv:8: `logistica_raw.*` is not one of `ventas`'s own objects: name something in `ventas`, `ventas_raw` or `ventas_quarantine`; rules about tags, other domains or everything are the platform's, in `global.csv`
-policies/domains/ventas.csv:9: `ventas_rawx.t` is not one of `ventas`'s own objects: name something in `ventas`, `ventas_raw` or `ventas_quarantine`; rules about tags, other domains or everything are the platform's, in `global.csv`
-policies/domains/ventas.csv:10: `ventasx.t` is not one of `ventas`'s own objects: name something in `ventas`, `ventas_raw` or `ventas_quarantine`; rules about tags, other domains or everything are the platform's, in `global.csv`
-policies/domains/ventas.csv:11: `ventas` is not one of `ventas`'s own objects: name something in `ventas`, `ventas_raw` or `ventas_quarantine`; rules about tags, other domains or everything are the platform's, in `global.csv`
-policies/domains/ventas.csv:12: `pii:card` is not one of `ventas`'s own objects: name something in `ventas`, `ventas_raw` or `ventas_quarantine`; rules about tags, other domains or everything are the platform's, in `global.csv`
-policies/domains/ventas.csv:13: `*` is not one of `ventas`'s own objects: name something in `ventas`, `ventas_raw` or `ventas_quarantine`; rules about tags, other domains or everything are the platform's, in `global.csv`
-policies/domains/ventas.csv:16: a line for the domain `*` in the file of `ventas`: write `ventas`, or move the line to the platform's files
-policies/domains/ventas.csv:17: a line for the domain `logistica` in the file of `ventas`: write `ventas`, or move the line to the platform's files
-"##);
+"), @r"
+    policies/domains/ventas.csv:5: a line for the domain `*` in the file of `ventas`: write `ventas`, or move the line to the platform's files
+    policies/domains/ventas.csv:6: a line for the domain `logistica` in the file of `ventas`: write `ventas`, or move the line to the platform's files
+    policies/domains/ventas.csv:7: `logistica.t` is not one of `ventas`'s own objects: name something in `ventas`, `ventas_raw`, `ventas_quarantine` or `ventas_quality`; rules about tags, other domains or everything are the platform's, in `global.csv`
+    policies/domains/ventas.csv:8: `logistica_raw.*` is not one of `ventas`'s own objects: name something in `ventas`, `ventas_raw`, `ventas_quarantine` or `ventas_quality`; rules about tags, other domains or everything are the platform's, in `global.csv`
+    policies/domains/ventas.csv:9: `ventas_rawx.t` is not one of `ventas`'s own objects: name something in `ventas`, `ventas_raw`, `ventas_quarantine` or `ventas_quality`; rules about tags, other domains or everything are the platform's, in `global.csv`
+    policies/domains/ventas.csv:10: `ventasx.t` is not one of `ventas`'s own objects: name something in `ventas`, `ventas_raw`, `ventas_quarantine` or `ventas_quality`; rules about tags, other domains or everything are the platform's, in `global.csv`
+    policies/domains/ventas.csv:11: `ventas` is not one of `ventas`'s own objects: name something in `ventas`, `ventas_raw`, `ventas_quarantine` or `ventas_quality`; rules about tags, other domains or everything are the platform's, in `global.csv`
+    policies/domains/ventas.csv:12: `pii:card` is not one of `ventas`'s own objects: name something in `ventas`, `ventas_raw`, `ventas_quarantine` or `ventas_quality`; rules about tags, other domains or everything are the platform's, in `global.csv`
+    policies/domains/ventas.csv:13: `*` is not one of `ventas`'s own objects: name something in `ventas`, `ventas_raw`, `ventas_quarantine` or `ventas_quality`; rules about tags, other domains or everything are the platform's, in `global.csv`
+    policies/domains/ventas.csv:16: a line for the domain `*` in the file of `ventas`: write `ventas`, or move the line to the platform's files
+    policies/domains/ventas.csv:17: a line for the domain `logistica` in the file of `ventas`: write `ventas`, or move the line to the platform's files
+    ");
 }
 
 #[test]

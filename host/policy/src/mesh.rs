@@ -7,7 +7,8 @@ use malla_contract::{Contract, Table};
 /// One table of a domain.
 pub(crate) struct MeshTable<'a> {
     /// `ventas.transacciones` for a product, `ventas_raw.transacciones` for a source's events,
-    /// `ventas_quarantine.transacciones` for those that came to nothing.
+    /// `ventas_quarantine.transacciones` for those that came to nothing, `ventas_quality.transacciones` for what the
+    /// checks of a product found.
     pub(crate) object: String,
     pub(crate) contract: &'a Contract,
     pub(crate) table: Cow<'a, Table>,
@@ -15,6 +16,8 @@ pub(crate) struct MeshTable<'a> {
     pub(crate) raw: bool,
     /// Whether what needs a mask is sealed in it.
     pub(crate) sealed: bool,
+    /// Whether the plugin is who writes it; else the host does, of its own accord.
+    pub(crate) of_plugin: bool,
 }
 
 impl MeshTable<'_> {
@@ -23,7 +26,7 @@ impl MeshTable<'_> {
     }
 }
 
-/// Products first, then sources, then what is in quarantine, for each contract in turn.
+/// Products first, then sources, then what is in quarantine, then results of checks, for each contract in turn.
 pub(crate) fn tables(contracts: &[Contract]) -> Vec<MeshTable<'_>> {
     let mut tables = Vec::new();
     for contract in contracts {
@@ -34,6 +37,7 @@ pub(crate) fn tables(contracts: &[Contract]) -> Vec<MeshTable<'_>> {
             table: Cow::Borrowed(&product.table),
             raw: false,
             sealed: false,
+            of_plugin: true,
         }));
         tables.extend(contract.sources.iter().map(|source| MeshTable {
             object: format!("{domain}_raw.{}", source.name),
@@ -41,6 +45,7 @@ pub(crate) fn tables(contracts: &[Contract]) -> Vec<MeshTable<'_>> {
             table: Cow::Owned(source.raw()),
             raw: true,
             sealed: true,
+            of_plugin: true,
         }));
         tables.extend(contract.sources.iter().map(|source| MeshTable {
             object: format!("{domain}_quarantine.{}", source.name),
@@ -48,6 +53,15 @@ pub(crate) fn tables(contracts: &[Contract]) -> Vec<MeshTable<'_>> {
             table: Cow::Owned(source.quarantine()),
             raw: false,
             sealed: true,
+            of_plugin: true,
+        }));
+        tables.extend(contract.products.iter().map(|product| MeshTable {
+            object: format!("{domain}_quality.{}", product.name),
+            contract,
+            table: Cow::Owned(product.results()),
+            raw: false,
+            sealed: false,
+            of_plugin: false,
         }));
     }
     tables

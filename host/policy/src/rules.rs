@@ -201,7 +201,7 @@ pub(crate) fn is_object(pattern: &str) -> bool {
     is_plain(pattern)
 }
 
-/// Whether a rule's object is one of a domain's own: in the schema `d`, `d_raw` or `d_quarantine`.
+/// Whether a rule's object is one of a domain's own: in the schema `d`, `d_raw`, `d_quarantine` or `d_quality`.
 pub(crate) fn is_own(pattern: &str, domain: &str) -> bool {
     let schema = match pattern.strip_suffix(".*") {
         Some(schema) => Some(schema),
@@ -209,5 +209,5 @@ pub(crate) fn is_own(pattern: &str, domain: &str) -> bool {
     };
     schema
         .and_then(|schema| schema.strip_prefix(domain))
-        .is_some_and(|layer| ["", "_raw", "_quarantine"].contains(&layer))
+        .is_some_and(|layer| ["", "_raw", "_quarantine", "_quality"].contains(&layer))
 }

@@ -42,7 +42,7 @@ pub(crate) struct Compiled {
     /// Places in the plan's columns.
     columns: Vec<usize>,
     /// Whether values of all its columns may be shown.
-    shows: bool,
+    pub(crate) shows: bool,
 }
 
 struct Needed {
@@ -283,22 +283,38 @@ impl Plan {
         })
     }
 
+    /// The columns of one check, in a batch that may lack those of others.
+    pub(crate) fn columns_of<'a>(
+        &self,
+        compiled: &Compiled,
+        batch: &'a RecordBatch,
+    ) -> Result<Vec<(Column<'a>, ColumnType)>, RunError> {
+        let needed = compiled
+            .columns
+            .iter()
+            .filter_map(|place| self.columns.get(*place));
+        needed.map(|needed| needed.of(batch)).collect()
+    }
+
     fn resolve<'a>(&self, batch: &'a RecordBatch) -> Result<Vec<(Column<'a>, ColumnType)>, RunError> {
-        let resolved = self.columns.iter().map(|needed| {
-            let array = batch
-                .column_by_name(&needed.name)
-                .ok_or_else(|| RunError::Missing {
-                    column: needed.name.clone(),
-                    check: needed.check.clone(),
-                })?;
-            let column = Column::new(array, needed.ty).ok_or_else(|| RunError::Type {
-                column: needed.name.clone(),
-                declared: needed.ty,
-                found: array.data_type().clone(),
+        self.columns.iter().map(|needed| needed.of(batch)).collect()
+    }
+}
+
+impl Needed {
+    fn of<'a>(&self, batch: &'a RecordBatch) -> Result<(Column<'a>, ColumnType), RunError> {
+        let array = batch
+            .column_by_name(&self.name)
+            .ok_or_else(|| RunError::Missing {
+                column: self.name.clone(),
+                check: self.check.clone(),
             })?;
-            Ok((column, needed.ty))
-        });
-        resolved.collect()
+        let column = Column::new(array, self.ty).ok_or_else(|| RunError::Type {
+            column: self.name.clone(),
+            declared: self.ty,
+            found: array.data_type().clone(),
+        })?;
+        Ok((column, self.ty))
     }
 }
 

@@ -5,6 +5,7 @@
 //! - [`Totals`] add up what was counted, over the batches of a window, and judge it. Their [`Validation`] is what Great
 //!   Expectations would write.
 //! - [`SqlCheck`]s are for the caller to run: this crate knows no engine. It puts the names in, and judges the number.
+//! - [`Totals::found`] takes what a caller counted otherwise: of rows that are in a table already.
 //! - [`history`] makes of verdicts the rows of a table.
 //!
 //! Two kinds of checks, as [`Check::is_row_level`](malla_contract::Check::is_row_level) tells them apart. A *row-level* one
@@ -31,7 +32,7 @@ pub use checks::Checks;
 pub use error::{ChecksError, OtherChecks, RunError};
 pub use report::{Outcome, Report};
 pub use sql::{SqlCheck, SqlNumber};
-pub use totals::{Status, Totals, Verdict};
+pub use totals::{Found, Status, Totals, Verdict};
 pub use validation::{Evaluated, ExpectationConfig, Statistics, Validation, ValidationResult};
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! A few values that broke a rule, as JSON: only of columns that anybody may see.
 
 use arrow_buffer::BooleanBuffer;
-use malla_contract::{Column as Declared, ColumnType, civil};
+use malla_contract::civil::{self, instant};
+use malla_contract::{Column as Declared, ColumnType};
 use serde_json::Value;
 
 use crate::kernel::{Column, Values};
@@ -66,19 +67,4 @@ pub(crate) fn decimal(unscaled: i128, scale: u8) -> String {
         Some((whole, fraction)) if !fraction.is_empty() => format!("{sign}{whole}.{fraction}"),
         _ => format!("{sign}{digits}"),
     }
-}
-
-/// Microseconds since 1970 as RFC 3339 writes them.
-pub(crate) fn instant(micros: i64) -> String {
-    const DAY: i64 = 86_400_000_000;
-    let (year, month, day) = civil::civil(micros.div_euclid(DAY));
-    let of_day = micros.rem_euclid(DAY);
-    let (seconds, micros) = (of_day / 1_000_000, of_day % 1_000_000);
-    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    let fraction = if micros == 0 {
-        String::new()
-    } else {
-        format!(".{micros:06}")
-    };
-    format!("{year:04}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{seconds:02}{fraction}Z")
 }

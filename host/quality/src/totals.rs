@@ -3,14 +3,17 @@
 use std::fmt;
 use std::sync::Arc;
 
+use arrow_array::RecordBatch;
+use arrow_buffer::BooleanBuffer;
 use malla_contract::{Check, CheckKind, CheckSeverity, MustBe, Number, Unit};
 use serde_json::Value;
 
 use crate::checks::{Compiled, Plan};
-use crate::error::OtherChecks;
+use crate::error::{OtherChecks, RunError};
 use crate::keys::Seen;
 use crate::report::{Detail, Outcome, Report, percent};
 use crate::rule::Rule;
+use crate::sample;
 use crate::sql::{self, SqlNumber};
 use crate::validation::Validation;
 
@@ -24,7 +27,7 @@ const REMEMBERED: usize = 1_000_000;
 /// process. Each such check remembers at most a million different values
 /// ([`with_remembered`](Self::with_remembered)), at about 25 to 50 bytes each. Values that come after that are still compared with those
 /// that are remembered, but not with each other: the count is then a lower bound, and [`Verdict::complete`] says so. To know that a
-/// table holds no value twice, let a `sql` check ask the table.
+/// table holds no value twice, ask the table, and tell what it said ([`found`](Self::found)).
 ///
 /// **What freshness sees.** The newest row of any batch that was added, in this window or in one before, and what the caller knows of
 /// the table ([`newest`](Self::newest)).
@@ -45,6 +48,23 @@ struct Sum {
     seen: Option<Seen>,
     newest: Option<i64>,
     number: Option<SqlNumber>,
+    /// The caller could not judge it.
+    not_run: bool,
+    /// The caller did not see every row.
+    partial: bool,
+}
+
+/// What a caller counted of a check by itself: over rows that no report is of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Rows looked at.
+    pub elements: u64,
+    /// Rows of those that the check passes over.
+    pub missing: u64,
+    /// Rows that break it.
+    pub unexpected: u64,
+    /// Some rows could not be looked at.
+    pub partial: bool,
 }
 
 /// Whether a promise was kept.
@@ -54,7 +74,7 @@ pub enum Status {
     Success,
     /// It was not.
     Failure,
-    /// Nobody knows: the query's number was not given, or no row was seen whose age could be judged.
+    /// Nobody knows: the query's number was not given, no row was seen whose age could be judged, or the caller said so.
     NotRun,
 }
 
@@ -157,6 +177,65 @@ impl Totals {
         }
     }
 
+    /// Tells what was counted of a check. Of `examples`, rows that break it, some values are shown if they may be. False if
+    /// there is no such check, or it is a query.
+    ///
+    /// # Errors
+    /// The examples lack a column of the check, or have it in another type. Nothing was told.
+    pub fn found(
+        &mut self,
+        check: &str,
+        found: Found,
+        examples: Option<&RecordBatch>,
+    ) -> Result<bool, RunError> {
+        let plan = Arc::clone(&self.plan);
+        let place = plan
+            .checks
+            .iter()
+            .position(|compiled| compiled.check.name == check);
+        let place = place.filter(|_| self.sum_of(check, |rule| matches!(rule, Rule::Sql)).is_none());
+        let (Some(compiled), Some(sum)) = (
+            place.and_then(|place| plan.checks.get(place)),
+            place.and_then(|place| self.sums.get_mut(place)),
+        ) else {
+            return Ok(false);
+        };
+        if compiled.shows
+            && let Some(examples) = examples
+        {
+            let columns = plan.columns_of(compiled, examples)?;
+            let all = BooleanBuffer::new_set(examples.num_rows());
+            let own = sum.samples.get_or_insert_default();
+            own.extend(sample::of_rows(
+                &columns,
+                &all,
+                self.samples.saturating_sub(own.len()),
+            ));
+        }
+        sum.elements += found.elements;
+        sum.missing += found.missing;
+        sum.unexpected += found.unexpected;
+        sum.partial |= found.partial;
+        Ok(true)
+    }
+
+    /// Takes what other checks of the same names found, such as those of them that read rows.
+    pub fn take(&mut self, other: &Self) {
+        for (compiled, sum) in other.plan.checks.iter().zip(&other.sums) {
+            if let Some(own) = self.sum_of(&compiled.check.name, |_| true) {
+                own.merge(sum, other.remembered, other.samples);
+            }
+        }
+    }
+
+    /// Tells that a check could not be judged, whatever was counted. False if there is no such check.
+    pub fn not_run(&mut self, check: &str) -> bool {
+        self.sum_of(check, |_| true).is_some_and(|sum| {
+            sum.not_run = true;
+            true
+        })
+    }
+
     fn sum_of(&mut self, name: &str, is: impl Fn(&Rule) -> bool) -> Option<&mut Sum> {
         let checks = self.plan.checks.iter().zip(&mut self.sums);
         checks
@@ -225,6 +304,8 @@ impl Sum {
         }
         self.newest = self.newest.max(other.newest);
         self.number = self.number.or(other.number);
+        self.not_run |= other.not_run;
+        self.partial |= other.partial;
     }
 
     fn count(
@@ -263,7 +344,8 @@ impl Sum {
                 fresh
             }),
             _ => Some(counted(comparison, compiled.check.unit, self)),
-        };
+        }
+        .filter(|_| !self.not_run);
         Verdict {
             check: &compiled.check,
             status: match kept {
@@ -275,7 +357,7 @@ impl Sum {
             element_count: self.elements,
             missing_count: self.missing,
             unexpected_count: unexpected,
-            complete: self.seen.as_ref().is_none_or(Seen::is_complete),
+            complete: !self.partial && self.seen.as_ref().is_none_or(Seen::is_complete),
             samples: self.samples.as_deref(),
         }
     }

@@ -1,10 +1,11 @@
 //! Verdicts in the form of Great Expectations: `ExpectationSuiteValidationResult` of its version 1.
 
+use malla_contract::civil::instant;
 use malla_contract::{Check, CheckKind, CheckSeverity, Literal, MustBe, Number, Unit};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::sample::{decimal, instant};
+use crate::sample::decimal;
 use crate::totals::{Status, Verdict};
 
 /// All results of a run. Checks that were not run are not in it.
@@ -99,7 +100,7 @@ impl Statistics {
 }
 
 impl ValidationResult {
-    fn new(verdict: &Verdict<'_>) -> Self {
+    pub(crate) fn new(verdict: &Verdict<'_>) -> Self {
         let check = verdict.check;
         let (expectation, mut kwargs) = expectation(&check.kind);
         kwargs.extend(tolerance(check));

@@ -39,6 +39,8 @@ pub struct Input {
     pub object: String,
     /// The version that is read.
     pub version: u64,
+    /// It is not the newest, since the table is held back: why.
+    pub held: Option<String>,
     /// The partition column whose value is that of the derived rows that come of a row. `None`: a row can reach any.
     pub aligned: Option<String>,
     /// Columns that are read, as the reader sees them.
@@ -58,7 +60,7 @@ impl Query {
         let derived = runtime::run(async move {
             crate::guard::check(&sql)?;
             let context = session(limits.memory).map_err(|e| QueryError::planning(&e))?;
-            let (plan, tables) = query.plan(&context, &asker, &sql).await?;
+            let (plan, tables) = query.plan(&context, &asker, &sql, None).await?;
             always_the_same(&plan)?;
             no_lateral(&plan)?;
             Ok(Derivation {
@@ -132,6 +134,7 @@ impl Derivation {
                 Input {
                     object: opened.object.clone(),
                     version: opened.version,
+                    held: opened.held.clone(),
                     aligned: aligned.cloned(),
                     columns,
                     own_names: opened.own_names,

@@ -36,6 +36,30 @@ pub enum QueryError {
     /// What cannot be recorded is not read.
     #[error("nothing is read without a record of it: {0}")]
     Audit(#[from] malla_audit::AuditError),
+    /// A product that readers are kept from, since no version of it was good yet.
+    #[error("`{name}` is held back since {since}, and no version of it was good before: {}. {ask}", failing(.failed))]
+    HeldBack {
+        /// The name as a query writes it.
+        name: String,
+        /// When it was judged.
+        since: String,
+        /// The checks that failed.
+        failed: Vec<String>,
+        /// Whom to ask.
+        ask: String,
+    },
+    /// The version that readers are held at cannot be read any more.
+    #[error("`{name}` is held back at version {version}, which cannot be read: {source}. {ask}")]
+    HeldAway {
+        /// The name as a query writes it.
+        name: String,
+        /// The last good version.
+        version: u64,
+        /// Why.
+        source: malla_lake::LakeError,
+        /// Whom to ask.
+        ask: String,
+    },
     /// A name that is no table.
     #[error("no table `{name}`; {known}")]
     UnknownTable {
@@ -95,6 +119,16 @@ impl QueryError {
             DataFusionError::NotImplemented(_) => Self::Failed("it uses something that is not supported"),
             _ => Self::Failed("a value does not fit an operation of the query"),
         }
+    }
+}
+
+/// `check a fails`, `checks a and b fail`.
+pub(crate) fn failing(checks: &[String]) -> String {
+    let names: Vec<String> = checks.iter().map(|name| format!("`{name}`")).collect();
+    match names.as_slice() {
+        [] => "a check fails".to_owned(),
+        [one] => format!("check {one} fails"),
+        [most @ .., last] => format!("checks {} and {last} fail", most.join(", ")),
     }
 }
 

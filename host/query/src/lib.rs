@@ -6,6 +6,7 @@
 mod bounded;
 mod derive;
 mod error;
+mod examine;
 mod governed;
 mod guard;
 mod lineage;
@@ -21,6 +22,7 @@ mod tests;
 
 pub use derive::{Derivation, Inflows, Input};
 pub use error::QueryError;
+pub use examine::{Duplicates, Examination};
 pub use governed::{Asker, Governance};
 pub use query::{Limits, Query, QueryResult};
 pub use render::{Format, render};

@@ -13,7 +13,7 @@ use datafusion::prelude::{DataFrame, SessionContext};
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast;
 use futures::StreamExt;
-use malla_lake::Lake;
+use malla_lake::{Lake, TableId};
 
 use crate::governed::{Asker, Door, Governance, Opened};
 use crate::session::{CATALOG, session};
@@ -52,6 +52,8 @@ pub struct QueryResult {
     pub batches: Vec<RecordBatch>,
     /// There were more rows than the limit.
     pub truncated: bool,
+    /// What the asker should know of what was read: that a product is held back at an older version.
+    pub notices: Vec<String>,
 }
 
 /// The door to a lake's tables. Cheap to clone.
@@ -69,14 +71,41 @@ impl Query {
     }
 
     /// Runs one SQL query on the tables as they are now and as the asker may see them. Tables are `ventas.transacciones`
-    /// (curated), `ventas_raw.transacciones` and `ventas_quarantine.transacciones`. What was decided is on disk in the
+    /// (curated), `ventas_raw.transacciones`, `ventas_quarantine.transacciones` and `ventas_quality.transacciones`. What was decided is on disk in the
     /// audit log before a row is read.
     ///
     /// # Errors
     /// [`QueryError`].
     pub async fn run(&self, asker: &Asker, sql: &str, limits: &Limits) -> Result<QueryResult, QueryError> {
+        self.run_pinned(asker, sql, limits, None).await
+    }
+
+    /// The same, but reads one table at a version, also if readers are held at another.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub async fn run_at(
+        &self,
+        asker: &Asker,
+        sql: &str,
+        limits: &Limits,
+        table: &TableId,
+        version: u64,
+    ) -> Result<QueryResult, QueryError> {
+        self.run_pinned(asker, sql, limits, Some((table.clone(), version)))
+            .await
+    }
+
+    async fn run_pinned(
+        &self,
+        asker: &Asker,
+        sql: &str,
+        limits: &Limits,
+        pinned: Option<(TableId, u64)>,
+    ) -> Result<QueryResult, QueryError> {
         let (query, asker, sql, own) = (self.clone(), asker.clone(), sql.to_owned(), limits.clone());
-        let result = runtime::run(async move { query.run_untimed(&asker, &sql, &own).await });
+        let result =
+            runtime::run(async move { query.run_untimed(&asker, &sql, &own, pinned.as_ref()).await });
         match tokio::time::timeout(limits.time, result).await {
             Ok(Some(result)) => result,
             Ok(None) => Err(QueryError::Failed("it stopped early")),
@@ -89,12 +118,16 @@ impl Query {
         asker: &Asker,
         sql: &str,
         limits: &Limits,
+        pinned: Option<&(TableId, u64)>,
     ) -> Result<QueryResult, QueryError> {
         guard::check(sql)?;
         let context = session(limits.memory).map_err(|e| QueryError::planning(&e))?;
-        let (plan, _) = self.plan(&context, asker, sql).await?;
+        let (plan, tables) = self.plan(&context, asker, sql, pinned).await?;
         let frame = DataFrame::new(context.state(), cut(plan, limits.rows)?);
-        collect(frame, limits).await
+        Ok(QueryResult {
+            notices: tables.into_iter().filter_map(|table| table.held).collect(),
+            ..collect(frame, limits).await?
+        })
     }
 
     /// A plan that reads and does nothing else, and the tables that it reads. What was decided is on disk.
@@ -103,8 +136,9 @@ impl Query {
         context: &SessionContext,
         asker: &Asker,
         sql: &str,
+        pinned: Option<&(TableId, u64)>,
     ) -> Result<(LogicalPlan, Vec<Opened>), QueryError> {
-        let plan = self.planned(context, asker, sql).await;
+        let plan = self.planned(context, asker, sql, pinned).await;
         self.governance.audit.flush()?;
         plan
     }
@@ -114,6 +148,7 @@ impl Query {
         context: &SessionContext,
         asker: &Asker,
         sql: &str,
+        pinned: Option<&(TableId, u64)>,
     ) -> Result<(LogicalPlan, Vec<Opened>), QueryError> {
         let state = context.state();
         let dialect = state.config_options().sql_parser.dialect;
@@ -125,7 +160,7 @@ impl Query {
         let names = state
             .resolve_table_references(&statement)
             .map_err(|e| QueryError::planning(&e))?;
-        let door = Door::new(&self.lake, &self.governance, asker)?;
+        let door = Door::new(&self.lake, &self.governance, asker)?.with_pinned(pinned);
         let mut schemas: BTreeMap<String, Arc<MemorySchemaProvider>> = BTreeMap::new();
         let mut tables = Vec::new();
         for name in names {
@@ -198,6 +233,7 @@ pub(crate) async fn collect(frame: DataFrame, limits: &Limits) -> Result<QueryRe
         schema: Arc::clone(&schema),
         batches: Vec::new(),
         truncated: false,
+        notices: Vec::new(),
     };
     let (mut room, mut held) = (limits.rows, 0_usize);
     while let Some(batch) = stream.next().await {

@@ -239,14 +239,14 @@ fn checks_break_nobody() {
         product(contract, "moneda").quality.push(moved);
     });
     assert!(!comparison.is_breaking());
-    assert_snapshot!(comparison, @r##"
-Ventas 1.0.0 -> 1.1.0: 0 breaking, 2 additive, 2 notes
-additive  product `transacciones`: check `sales_arrive` changed (quality-changed)
-additive  product `transacciones`, column `moneda`: check `transaccion_id_unique` added (error) (quality-changed)
-note      product `transacciones`, column `transaccion_id`: check `transaccion_id_unique` removed (quality-changed)
-note      product `transacciones`, column `canal`: description of check `canal_valid` changed (documentation)
-version 1.1.0 is enough
-"##);
+    assert_snapshot!(comparison, @r"
+    Ventas 1.0.0 -> 1.1.0: 0 breaking, 2 additive, 2 notes
+    additive  product `transacciones`: check `sales_arrive` changed (quality-changed)
+    additive  product `transacciones`, column `moneda`: check `transaccion_id_unique` added (warning) (quality-changed)
+    note      product `transacciones`, column `transaccion_id`: check `transaccion_id_unique` removed (quality-changed)
+    note      product `transacciones`, column `canal`: description of check `canal_valid` changed (documentation)
+    version 1.1.0 is enough
+    ");
 }
 
 #[test]

@@ -8,13 +8,20 @@ mod init;
 mod keys;
 mod plugin;
 mod policy;
+mod quality;
 mod query;
 mod run;
 mod simulate;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use malla_lake::{Lake, WriterConfig};
+use malla_pipeline::{Config, contracts, open_audit, today};
+use malla_policy::Policy;
+use malla_privacy::KeyStore;
+use malla_query::Governance;
 
 use crate::cli::Command;
 
@@ -28,6 +35,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::Run(arguments) => run::run(&arguments),
         Command::Simulate(arguments) => simulate::simulate(&arguments),
         Command::Query(arguments) => query::query(&arguments),
+        Command::Quality(arguments) => quality::quality(&arguments),
         Command::Policy(command) => policy::policy(&command),
         Command::Audit(command) => audit::audit(&command),
         Command::Keys(command) => keys::keys(&command),
@@ -40,4 +48,20 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
         .enable_all()
         .build()
         .context("cannot start the async runtime")
+}
+
+/// A mesh's lake, and what decides who sees what of it.
+fn governed(config: &Config) -> Result<(Lake, Governance)> {
+    let lake = Lake::open(&config.lake, WriterConfig::default())?;
+    let keys = Arc::new(KeyStore::load(&config.keys)?);
+    // What has no valid contract is not read; `malla doctor` says why.
+    let (contracts, _) = contracts(config)?;
+    let governance = Governance {
+        policy: Policy::load(&config.policies)?,
+        audit: Arc::new(open_audit(config, &keys)?),
+        keys,
+        contracts: contracts.into(),
+        today: today(),
+    };
+    Ok((lake, governance))
 }

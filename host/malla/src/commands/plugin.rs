@@ -130,6 +130,7 @@ fn show(trial: &TrialReport) -> Result<bool> {
             schema: first.schema(),
             batches: vec![first],
             truncated: false,
+            notices: Vec::new(),
         };
         render(Format::Table, &result, std::io::stdout().lock())?;
     }

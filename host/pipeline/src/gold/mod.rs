@@ -16,7 +16,7 @@ use futures::{StreamExt, pin_mut};
 use malla_audit::{Kind, Outcome, Record};
 use malla_contract::{CheckSeverity, Contract};
 use malla_lake::{Advance, Changed, Commit, LakeError, Replaced, Table};
-use malla_quality::Status;
+use malla_quality::{Status, Totals};
 use malla_query::{Governance, Input, Limits, Query, QueryResult};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -26,6 +26,7 @@ pub(crate) use plan::GoldPlan;
 pub(crate) use schedule::GoldReport;
 
 use crate::error::{FlowError, Refusal};
+use crate::judge::put_counts;
 use crate::mesh::{Mesh, today};
 use crate::plugins::Domain;
 use crate::quality::told;
@@ -68,12 +69,33 @@ impl Mesh {
         };
         let in_parts = !plan.is_judged_whole() && inputs.iter().all(|input| !input.own_names);
         let replaces = match stale {
-            None => return Ok(None),
+            None => {
+                if let Some(judging) = plan.judging.as_ref().filter(|_| plan.rejects()) {
+                    self.forget_unpublished(judging).await?;
+                }
+                return Ok(None);
+            }
             Some(Replaced::Partitions { .. }) if !in_parts => Replaced::All,
             Some(stale) => stale,
         };
+        for held in inputs.iter().filter_map(|input| input.held.as_ref()) {
+            tracing::warn!(product = plan.product, "Made of an older version: {held}");
+        }
         let made = derivation.rows(&replaces).await.map_err(failed)?;
-        let batches = plan.stored(&made)?;
+        let batches = plan.promised(&made)?;
+        let counted = plan.count(&batches)?;
+        let failed = plan.failed(&counted);
+        if !failed.is_empty() {
+            if let Some(judging) = &plan.judging {
+                self.hold_unpublished(judging, &table, &counted, plan.is_judged_whole())
+                    .await?;
+            }
+            return Err(FlowError::HeldBack {
+                product: plan.product.clone(),
+                failed,
+            });
+        }
+        let batches = plan.stored(&batches)?;
         let written: usize = batches.iter().map(RecordBatch::num_rows).sum();
         self.audit.record(
             Record::new(Kind::Write, &plan.product, Outcome::Allow)
@@ -99,7 +121,11 @@ impl Mesh {
                     to: count.map_or(1, |count| count + 1),
                 }],
                 replaces: Some(replaces.clone()),
-                info: info(plan, recipe, &inputs),
+                info: {
+                    let mut info = info(plan, recipe, &inputs);
+                    put_counts(&mut info, &counted);
+                    info
+                },
             })
             .await;
         let committed = match committed {
@@ -108,6 +134,12 @@ impl Mesh {
             Err(LakeError::Moved { .. } | LakeError::OffsetConflict { .. }) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
+        if let Some(judging) = &plan.judging
+            && let Err(error) = self.judge(judging).await
+        {
+            // The next look at all products does it.
+            tracing::warn!(product = plan.product, %error, "A product was not judged.");
+        }
         let parts = match replaces {
             Replaced::All => None,
             Replaced::Partitions { values, .. } => Some(values.len()),
@@ -234,15 +266,13 @@ fn info(plan: &GoldPlan, recipe: String, inputs: &[Input]) -> Map<String, Value>
 }
 
 impl GoldPlan {
-    /// The rows as the contract promises them and policy lets them be stored.
-    fn stored(&self, made: &QueryResult) -> Result<Vec<RecordBatch>, FlowError> {
-        let batches = self.promised(made)?;
-        self.judge(&batches)?;
-        batches.iter().map(|batch| self.mask(batch)).collect()
+    /// The rows as policy lets them be stored.
+    fn stored(&self, promised: &[RecordBatch]) -> Result<Vec<RecordBatch>, FlowError> {
+        promised.iter().map(|batch| self.mask(batch)).collect()
     }
 
-    /// Rows of which one breaks a check are not published: what was there before stays.
-    fn judge(&self, batches: &[RecordBatch]) -> Result<(), FlowError> {
+    /// What the checks find in rows that are not published yet.
+    fn count(&self, batches: &[RecordBatch]) -> Result<Totals, FlowError> {
         let failed = |source| FlowError::Check {
             product: self.product.clone(),
             source,
@@ -253,21 +283,16 @@ impl GoldPlan {
             // Of the same checks.
             let _ = totals.add(&report);
         }
-        let verdicts = totals.verdicts(chrono::Utc::now().timestamp_micros());
-        let failed: Vec<String> = verdicts
-            .iter()
-            .filter(|verdict| {
-                verdict.status == Status::Failure && verdict.check.severity == CheckSeverity::Error
-            })
-            .map(told)
-            .collect();
-        if failed.is_empty() {
-            return Ok(());
-        }
-        Err(FlowError::HeldBack {
-            product: self.product.clone(),
-            failed,
-        })
+        Ok(totals)
+    }
+
+    /// Why rows are not published: one of them breaks a check, or all of them do. What was there before stays.
+    fn failed(&self, counted: &Totals) -> Vec<String> {
+        let verdicts = counted.verdicts(chrono::Utc::now().timestamp_micros());
+        let failed = verdicts.iter().filter(|verdict| {
+            verdict.status == Status::Failure && verdict.check.severity == CheckSeverity::Error
+        });
+        failed.map(told).collect()
     }
 
     fn mask(&self, batch: &RecordBatch) -> Result<RecordBatch, FlowError> {

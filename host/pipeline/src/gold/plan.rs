@@ -11,6 +11,7 @@ use malla_quality::Checks;
 use malla_query::{Asker, Inflows};
 
 use crate::error::Refusal;
+use crate::judge::JudgePlan;
 use crate::plan::{checks, granted, purpose, rules, without_statistics, write_masker};
 
 /// A gold product under one policy.
@@ -28,6 +29,8 @@ pub(crate) struct GoldPlan {
     pub(crate) policy_digest: String,
     pub(crate) plugin_digest: String,
     pub(crate) checks: Checks,
+    /// How it is judged when it is published. `None`: its contract promises nothing.
+    pub(crate) judging: Option<JudgePlan>,
     columns: Vec<GoldColumn>,
 }
 
@@ -66,6 +69,7 @@ impl GoldPlan {
         let partition_by = product.table.partition_columns();
         Ok(Self {
             checks: checks(&name, product)?,
+            judging: JudgePlan::new(contract, product, policy, plugin_digest)?,
             rule: granted(policy, contract, &name)?,
             key: partition_by
                 .first()
@@ -157,6 +161,13 @@ impl GoldPlan {
             }
             _ => !check.is_row_level(),
         })
+    }
+
+    /// Whether a check can keep rows from being published.
+    pub(crate) fn rejects(&self) -> bool {
+        self.checks
+            .iter()
+            .any(|check| check.severity == CheckSeverity::Error)
     }
 
     /// The mask of each column, by name.

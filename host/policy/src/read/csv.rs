@@ -127,8 +127,8 @@ fn rule(
         faults.push(wrong(
             format!("`{}` is not one of `{home}`'s own objects", shown(object)),
             format!(
-                "name something in `{home}`, `{home}_raw` or `{home}_quarantine`; rules about tags, other domains or \
-                 everything are the platform's, in `global.csv`"
+                "name something in `{home}`, `{home}_raw`, `{home}_quarantine` or `{home}_quality`; rules about tags, other \
+                 domains or everything are the platform's, in `global.csv`"
             ),
         ));
     }

@@ -1,7 +1,10 @@
 //! What comes out: results, history; and what does not.
 
+use std::collections::BTreeMap;
+
 use arrow_array::Array;
 use insta::assert_snapshot;
+use malla_contract::Product;
 
 use super::{OF_SALES, SALES, product, sales};
 use crate::{Checks, SqlNumber, history};
@@ -52,18 +55,16 @@ fn no_personal_value_comes_out() {
     let mut totals = checks.totals();
     totals.add(&report).unwrap();
     let verdicts = totals.verdicts(0);
-    let run = history::Run {
-        time: 0,
-        domain: "d",
-        product: "t",
-        table_version: None,
-    };
+    let of = of();
     let out = [
         format!("{report:?}"),
         format!("{totals:?} {checks:?}"),
         format!("{verdicts:?}"),
         serde_json::to_string(&totals.validation(0)).unwrap(),
-        format!("{:?}", history::batch(&run, &verdicts).unwrap()),
+        format!(
+            "{:?}",
+            history::batch(&of, &run(&BTreeMap::new()), &verdicts).unwrap()
+        ),
     ];
     for secret in ["@e.com", "SECRETO", "CLIENTE7"] {
         assert!(
@@ -82,23 +83,41 @@ fn no_personal_value_comes_out() {
     assert!(shown.map(<[_]>::len).all(|length| length == 0));
 }
 
+fn of() -> Product {
+    Product {
+        name: "t".to_owned(),
+        table: product(SALES, OF_SALES),
+    }
+}
+
+fn run(reasons: &BTreeMap<String, String>) -> history::Run<'_> {
+    history::Run {
+        time: 1,
+        table_version: Some(7),
+        counted_after: BTreeMap::from([("id_not_null", Some(3))]),
+        contract_version: "1.0.0",
+        plugin: "d",
+        reasons,
+    }
+}
+
 #[test]
 fn history_has_a_row_for_each_check() {
     let checks = Checks::new(&product(SALES, OF_SALES)).unwrap();
     let mut totals = checks.totals();
     totals.add(&checks.run(&sales()).unwrap()).unwrap();
-    let run = history::Run {
-        time: 1,
-        domain: "ventas",
-        product: "t",
-        table_version: Some(7),
-    };
-    let batch = history::batch(&run, &totals.verdicts(0)).unwrap();
-    assert_eq!(batch.schema(), history::schema());
+    let of = of();
+    let reasons = BTreeMap::from([("monto_sql".to_owned(), "nobody asked".to_owned())]);
+    let batch = history::batch(&of, &run(&reasons), &totals.verdicts(0)).unwrap();
+    assert_eq!(batch.schema(), history::schema(&of));
     assert_eq!(batch.num_rows(), checks.iter().count());
     let success = batch.column_by_name("success").unwrap();
     // The query, whose number nobody gave.
     assert_eq!(success.null_count(), 1);
-    let empty = history::batch(&run, &[]).unwrap();
+    assert_eq!(
+        batch.column_by_name("message").unwrap().null_count(),
+        batch.num_rows() - 1
+    );
+    let empty = history::batch(&of, &run(&reasons), &[]).unwrap();
     assert_eq!(empty.num_rows(), 0);
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow_array::{Array, ArrayRef, Int64Array, RecordBatch, TimestampMicrosecondArray};
 
 use super::{OF_SALES, SALES, product, sales};
-use crate::{Checks, Status};
+use crate::{Checks, Found, Status};
 
 #[test]
 fn reports_of_other_checks_are_refused() {
@@ -71,4 +71,36 @@ fn freshness_is_that_of_the_newest_row() {
     assert!(totals.newest("cuando_fresh", i64::MAX));
     assert_eq!(status(&totals, i64::MIN), Status::Failure);
     assert_eq!(totals.verdicts(0)[0].unexpected_count, 1);
+}
+
+/// What a caller counted in a table is judged as if a batch had said it; what it could not count is not judged.
+#[test]
+fn what_a_caller_found_is_judged_and_shown_like_a_batch() {
+    let unique = "- { name: n, logicalType: integer, quality: [{ metric: duplicateValues, mustBe: 0 }] }";
+    let checks = Checks::new(&product(unique, "")).unwrap();
+    let mut totals = checks.totals();
+    let found = Found {
+        elements: 10,
+        unexpected: 4,
+        ..Found::default()
+    };
+    assert!(totals.found("n_unique", found, Some(&numbers([7, 9]))).unwrap());
+    assert!(!totals.found("nobody", found, None).unwrap());
+    let told = |totals: &crate::Totals| {
+        let verdicts = totals.verdicts(0);
+        let verdict = verdicts
+            .iter()
+            .find(|verdict| verdict.check.name == "n_unique")
+            .unwrap();
+        let shown = verdict
+            .partial_unexpected_list()
+            .map(|values| format!("{values:?}"));
+        (verdict.status, verdict.unexpected_count, shown)
+    };
+    assert_eq!(
+        told(&totals),
+        (Status::Failure, 4, Some("[Number(7), Number(9)]".to_owned()))
+    );
+    assert!(totals.not_run("n_unique"));
+    assert_eq!(told(&totals).0, Status::NotRun);
 }

@@ -5,6 +5,7 @@
 
 mod condition;
 mod exec;
+mod held;
 mod names;
 mod provider;
 mod stored;
@@ -68,6 +69,8 @@ pub(crate) struct Door<'a> {
     governance: &'a Governance,
     asker: &'a Asker,
     key: QueryKey,
+    /// A table that is read at this version, whatever readers are held at.
+    pinned: Option<&'a (TableId, u64)>,
 }
 
 /// A table that a query reads.
@@ -78,6 +81,8 @@ pub(crate) struct Opened {
     pub(crate) table: malla_lake::Table,
     /// The version that is read.
     pub(crate) version: u64,
+    /// Readers are kept from its newest version: what the asker is told.
+    pub(crate) held: Option<String>,
     /// Its columns, as the asker sees them.
     pub(crate) seen: BTreeMap<String, Column>,
     /// A column is shown under names that are other ones in each query.
@@ -104,7 +109,13 @@ impl<'a> Door<'a> {
             asker,
             key: QueryKey::random()
                 .map_err(|_| QueryError::Failed("the operating system gives no randomness"))?,
+            pinned: None,
         })
+    }
+
+    pub(crate) fn with_pinned(mut self, pinned: Option<&'a (TableId, u64)>) -> Self {
+        self.pinned = pinned;
+        self
     }
 
     /// The table of a name, as the asker sees it now. What is denied and what is not there are told apart to nobody.
@@ -139,9 +150,9 @@ impl<'a> Door<'a> {
             stored,
             view,
         };
-        let (provider, version) = table.provider().await?;
-        let governed = self.govern(&readable, provider)?;
-        self.record_read(&object, &readable)?;
+        let shown = self.version(&readable, &table).await?;
+        let governed = self.govern(&readable, shown.provider)?;
+        self.record_read(&object, &readable, shown.held.is_some().then_some(shown.version))?;
         let seen = readable.stored.table.columns.iter().zip(&readable.view.columns);
         let seen = seen
             .filter_map(|(column, view)| {
@@ -162,7 +173,8 @@ impl<'a> Door<'a> {
             provider: Arc::new(governed),
             object,
             table,
-            version,
+            version: shown.version,
+            held: shown.held,
             seen,
             own_names,
         })
@@ -356,7 +368,12 @@ impl<'a> Door<'a> {
         self.append(self.entry(kind, object, outcome, rule))
     }
 
-    fn record_read(&self, object: &str, readable: &Readable<'_>) -> Result<(), QueryError> {
+    fn record_read(
+        &self,
+        object: &str,
+        readable: &Readable<'_>,
+        held_at: Option<u64>,
+    ) -> Result<(), QueryError> {
         let names = |wanted: fn(&ColumnView<'_>) -> bool| {
             let columns = readable.stored.table.columns.iter().zip(&readable.view.columns);
             columns
@@ -385,6 +402,10 @@ impl<'a> Door<'a> {
             ("raw", raw),
             ("hidden", hidden),
             ("row_filters", filters.join(" ")),
+            (
+                "held_at",
+                held_at.map(|version| version.to_string()).unwrap_or_default(),
+            ),
         ] {
             if !text.is_empty() {
                 entry = entry.with_detail(name, text);

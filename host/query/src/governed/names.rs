@@ -25,13 +25,15 @@ pub(super) fn listed(mut names: Vec<String>) -> String {
     }
 }
 
-/// `ventas.t` is curated, `ventas_raw.t` raw, `ventas_quarantine.t` quarantined.
+/// `ventas.t` is curated, `ventas_raw.t` raw, `ventas_quarantine.t` quarantined, `ventas_quality.t` what checks
+/// found in the product `t`.
 pub(super) fn table_id(name: &TableReference) -> Option<TableId> {
     let TableReference::Partial { schema, table } = name else {
         return None;
     };
     let (domain, layer) = layered(schema, "_raw", Layer::Raw)
         .or_else(|| layered(schema, "_quarantine", Layer::Quarantine))
+        .or_else(|| layered(schema, "_quality", Layer::Quality))
         .unwrap_or((schema, Layer::Curated));
     TableId::new(domain, layer, table).ok()
 }

@@ -46,6 +46,11 @@ impl Stored {
                     table,
                 })
             }
+            Layer::Quality => Some(Self {
+                table: contract.product(id.name())?.results(),
+                sealed: BTreeSet::new(),
+                bytes: BTreeSet::new(),
+            }),
             Layer::Quarantine => {
                 let table = contract.source(id.name())?.quarantine();
                 Some(Self {
