@@ -8,8 +8,10 @@ mod commit;
 mod committer;
 mod config;
 mod dead_letters;
+mod dispatch;
 mod error;
 mod gold;
+mod jobs;
 mod kept;
 mod mesh;
 mod metrics;
@@ -20,6 +22,8 @@ mod quarantine;
 mod recover;
 mod report;
 mod run;
+mod runs;
+mod schedule;
 mod screen;
 mod trial;
 mod undeclared;
@@ -27,8 +31,13 @@ mod workers;
 
 pub use config::{BatchConfig, CommitConfig, Config, LimitsConfig, SourceConfig, template};
 pub use error::{ConfigError, FlowError, MeshError, Refusal, TrialError};
+pub use jobs::Job;
 pub use mesh::{Mesh, contracts, open_audit, today};
 pub use metrics::Metrics;
 pub use report::ProductReport;
-pub use run::{RunOptions, RunReport, Stop};
+pub use run::{Days, RunOptions, RunReport, Stop};
+pub use runs::{
+    JobKind, Run, RunState, ShownRun, Trigger, contract as own_contract, unwritten as unwritten_runs,
+};
+pub use schedule::{CronLine, JobConfig};
 pub use trial::{TrialReport, try_plugin};

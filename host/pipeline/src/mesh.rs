@@ -89,6 +89,7 @@ impl Mesh {
                 Err(refusal) => mesh.refusals.push(refusal),
             }
         }
+        mesh.check_schedules()?;
         Ok(mesh)
     }
 
@@ -178,6 +179,15 @@ impl Mesh {
             .collect())
     }
 
+    /// The flow of one source, under the policy in force.
+    pub(crate) fn flow_of(&self, domain: &str, source: &str) -> Result<Flow, Refusal> {
+        let of = self.domains.get(domain).ok_or_else(|| Refusal::NoSource {
+            domain: domain.to_owned(),
+            source_name: source.to_owned(),
+        })?;
+        self.flow(of, source)
+    }
+
     fn flow(&self, domain: &Domain, source: &str) -> Result<Flow, Refusal> {
         self.flow_under(&self.policies.current(), domain, source)
     }
@@ -209,11 +219,7 @@ impl Mesh {
 
     /// The same flow under the policy in force now.
     pub(crate) fn replan(&self, flow: &Flow) -> Result<Flow, Refusal> {
-        let domain = self.domains.get(&flow.domain).ok_or_else(|| Refusal::NoSource {
-            domain: flow.domain.clone(),
-            source_name: flow.source.name.clone(),
-        })?;
-        self.flow(domain, &flow.source.name)
+        self.flow_of(&flow.domain, &flow.source.name)
     }
 
     fn record_load(&self, path: &Path, loaded: Result<&Domain, &Refusal>) -> Result<(), MeshError> {
@@ -338,6 +344,11 @@ fn read(path: &Path) -> Result<(Vec<u8>, Contract), Refusal> {
         path: path.to_owned(),
         source,
     })?;
+    if contract.domain == crate::runs::DOMAIN {
+        return Err(Refusal::ReservedDomain {
+            path: path.to_owned(),
+        });
+    }
     Ok((bytes, contract))
 }
 

@@ -22,5 +22,5 @@ mod tests;
 pub use derive::{Derivation, Inflows, Input};
 pub use error::QueryError;
 pub use governed::{Asker, Governance};
-pub use query::{Limits, Query, QueryResult};
+pub use query::{Limits, Query, QueryResult, tables};
 pub use render::{Format, render};

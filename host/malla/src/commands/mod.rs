@@ -4,11 +4,13 @@ mod audit;
 mod demo;
 mod doctor;
 mod init;
+mod jobs;
 mod keys;
 mod plugin;
 mod policy;
 mod query;
 mod run;
+mod runs;
 mod simulate;
 
 use std::process::ExitCode;
@@ -25,6 +27,8 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::Init(arguments) => init::init(&arguments.dir),
         Command::Doctor(arguments) => doctor::doctor(&arguments.config),
         Command::Run(arguments) => run::run(&arguments),
+        Command::Jobs(arguments) => jobs::jobs(&arguments),
+        Command::Runs(arguments) => runs::runs(&arguments),
         Command::Simulate(arguments) => simulate::simulate(&arguments),
         Command::Query(arguments) => query::query(&arguments),
         Command::Policy(command) => policy::policy(&command),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use malla_lake::{Lake, WriterConfig};
-use malla_pipeline::{Config, contracts, open_audit, today};
+use malla_pipeline::{Config, contracts, open_audit, own_contract, today};
 use malla_policy::Policy;
 use malla_privacy::KeyStore;
 use malla_query::{Asker, Governance, Limits, Query};
@@ -15,28 +15,34 @@ use crate::cli;
 use crate::commands::runtime;
 use crate::terminal;
 
-pub(crate) fn query(arguments: &cli::Query) -> Result<ExitCode> {
-    let config = Config::load(&arguments.config.config)?;
+/// The door to a mesh's tables.
+pub(crate) fn open(config: &Config) -> Result<Query> {
     let lake = Lake::open(&config.lake, WriterConfig::default())?;
-    let limits = Limits {
-        rows: arguments.limit,
-        ..Limits::default()
-    };
     let keys = Arc::new(KeyStore::load(&config.keys)?);
     // What has no valid contract is not read; `malla doctor` says why.
-    let (contracts, _) = contracts(&config)?;
+    let (mut contracts, _) = contracts(config)?;
+    contracts.push(own_contract());
     let governance = Governance {
         policy: Policy::load(&config.policies)?,
-        audit: Arc::new(open_audit(&config, &keys)?),
+        audit: Arc::new(open_audit(config, &keys)?),
         keys,
         contracts: contracts.into(),
         today: today(),
+    };
+    Ok(Query::open(lake, governance))
+}
+
+pub(crate) fn query(arguments: &cli::Query) -> Result<ExitCode> {
+    let config = Config::load(&arguments.config.config)?;
+    let limits = Limits {
+        rows: arguments.limit,
+        ..Limits::default()
     };
     let asker = Asker {
         principal: arguments.principal.clone().unwrap_or_else(terminal::user),
         purpose: arguments.purpose.clone(),
     };
-    let query = Query::open(lake, governance);
+    let query = open(&config)?;
     let result = runtime()?.block_on(query.run(&asker, &arguments.sql, &limits))?;
     let format = match arguments.format {
         cli::Format::Table => malla_query::Format::Table,
