@@ -5,6 +5,7 @@
 mod architecture;
 mod audit;
 mod authors;
+mod backfill;
 mod demo;
 mod evil;
 mod fail_closed;
@@ -18,6 +19,7 @@ mod plugin_view;
 mod readers;
 mod recovery;
 mod reload;
+mod schedule;
 mod sftp;
 mod support;
 mod undeclared;

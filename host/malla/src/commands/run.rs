@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use malla_pipeline::{Config, Days, Mesh, RunOptions, RunReport, Stop};
 use malla_serve::Admin;
 
@@ -13,17 +13,25 @@ use crate::cli;
 use crate::commands::runtime;
 use crate::terminal;
 
+const WRONG_USAGE: u8 = 2;
 /// Not run, since another process is at it.
 const SKIPPED: u8 = 3;
 /// Days that are made anew at once at most: about ten years.
 const MOST_DAYS: i32 = 3700;
 
 pub(crate) fn run(arguments: &cli::Run) -> Result<ExitCode> {
+    let days = match days(arguments) {
+        Ok(days) => days,
+        Err(wrong) => {
+            eprintln!("error: {wrong}");
+            return Ok(ExitCode::from(WRONG_USAGE));
+        }
+    };
     let options = RunOptions {
         domain: arguments.domain.clone(),
         once: arguments.once,
         product: arguments.product.clone(),
-        days: days(arguments)?,
+        days,
     };
     let report = process(&arguments.config.config, &options, None)?;
     if arguments.json {
@@ -40,15 +48,17 @@ pub(crate) fn run(arguments: &cli::Run) -> Result<ExitCode> {
     Ok(exit(&report))
 }
 
-fn days(arguments: &cli::Run) -> Result<Option<Days>> {
+fn days(arguments: &cli::Run) -> Result<Option<Days>, String> {
     let (Some(from), Some(to)) = (arguments.from, arguments.to) else {
         return Ok(None);
     };
     if to < from {
-        bail!("--to {to} is before --from {from}");
+        return Err(format!("--to {to} is before --from {from}"));
     }
     if to.days() - from.days() >= MOST_DAYS {
-        bail!("from {from} to {to} are more than {MOST_DAYS} days: make them in several runs");
+        return Err(format!(
+            "from {from} to {to} are more than {MOST_DAYS} days: make them in several runs"
+        ));
     }
     Ok(Some(Days { from, to }))
 }

@@ -93,6 +93,9 @@ impl Clock {
             while !self.sources.stop.is_asked() {
                 let now = chrono::Utc::now().timestamp();
                 for job in &self.jobs {
+                    if self.sources.stop.is_asked() {
+                        break;
+                    }
                     let had = had.entry(job.job.clone()).or_insert(now);
                     let Some(due) = due(job, *had, now, cut_off.remove(&job.job)) else {
                         continue;
@@ -165,7 +168,7 @@ impl Clock {
     ) {
         let history = &self.sources.history;
         let scheduled = Some(due.time.saturating_mul(MICROS));
-        under_way.retain(|_, over| over.peek().is_none());
+        under_way.retain(|_, over| over.clone().now_or_never().is_none());
         if under_way.contains_key(&job.job) {
             let why = "its run before still goes on";
             tracing::warn!(job = job.job, "A run is left out: {why}.");
