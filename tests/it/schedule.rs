@@ -319,6 +319,21 @@ fn who_may_not_read_the_history_is_told_so() {
     mesh.run_once();
     let said = mesh.fails(&["runs"], &["--as", "user:ana"]);
     assert!(said.contains("may not read `malla.runs`"), "{said}");
+    // A row filter holds for what waits on the local disk too.
+    mesh.add(
+        "policies/global.csv",
+        "p, role:analista, malla, malla.runs, read, *, allow",
+    );
+    let seen = || mesh.on("runs", &["--as", "user:ana", "--json"]);
+    assert!(seen().contains("ventas.transacciones"));
+    mesh.add(
+        "policies/row-filters.toml",
+        "[[row-filter]]\ntable = \"malla.runs\"\nfor = [\"role:analista\"]\ncolumn = \"domain\"\nequals = \"producto\"",
+    );
+    let host = Running::start(&mesh);
+    wait_until("a run goes on", || mesh.on("runs", &[]).contains("running"));
+    assert_eq!(seen().trim(), "[]");
+    host.stop();
     let config = mesh.config();
     let checked = mesh.ok(&["policy", "check", "--config", config.to_str().unwrap()]);
     assert!(!checked.contains("malla.runs"), "{checked}");

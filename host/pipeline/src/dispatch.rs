@@ -51,12 +51,14 @@ impl Mesh {
         for flow in self.flows(options.domain.as_deref())? {
             match flow {
                 Ok(flow) => {
-                    self.record_masks(&flow)?;
                     let (job, config) = (flow.name.clone(), self.job_config(&flow.name));
                     let sources = sources.clone();
                     let run = match (options.once, &config.cron) {
                         (true, _) => tokio::spawn(sources.once(flow, config)),
-                        (false, None) => tokio::spawn(sources.follow(flow)),
+                        (false, None) => {
+                            self.record_masks(&flow)?;
+                            tokio::spawn(sources.follow(flow))
+                        }
                         // At its time.
                         (false, Some(_)) => continue,
                     };

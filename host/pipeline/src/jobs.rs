@@ -173,10 +173,10 @@ impl Mesh {
             }
             return Ok((JobKind::Product, domain.to_owned(), name.to_owned()));
         }
-        let step = contract.steps.iter().find(|step| step.product == name);
-        let source = match step {
-            Some(step) => &step.source,
-            None => &contract.source(name).ok_or_else(unknown)?.name,
+        let step = || contract.steps.iter().find(|step| step.product == name);
+        let source = match contract.source(name) {
+            Some(source) => &source.name,
+            None => &step().ok_or_else(unknown)?.source,
         };
         if days.is_some() {
             return Err(no_backfill(format!(

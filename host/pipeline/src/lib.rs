@@ -37,7 +37,7 @@ pub use metrics::Metrics;
 pub use report::ProductReport;
 pub use run::{Days, RunOptions, RunReport, Stop};
 pub use runs::{
-    JobKind, Run, RunState, ShownRun, Trigger, contract as own_contract, unwritten as unwritten_runs,
+    JobKind, Run, RunState, ShownRun, Trigger, contract as own_contract, unwritten_for as unwritten_runs,
 };
 pub use schedule::{CronLine, JobConfig};
 pub use trial::{TrialReport, try_plugin};

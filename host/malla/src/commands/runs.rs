@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use malla_pipeline::{Config, ShownRun, unwritten_runs};
+use malla_policy::Policy;
 use malla_query::{Asker, Format, Limits, QueryError};
 
 use crate::cli;
@@ -35,7 +36,10 @@ pub(crate) fn runs(arguments: &cli::Runs) -> Result<ExitCode> {
     };
     // The lake is told of a run when it has ended, and of several at once.
     let known: BTreeSet<String> = runs.iter().map(|run| run.run_id.clone()).collect();
-    let here = unwritten_runs(&config.state)?.into_iter().map(ShownRun::from);
+    let policy = Policy::load(&config.policies)?;
+    let here = unwritten_runs(&config.state, &policy, &asker.principal, &asker.purpose)?
+        .into_iter()
+        .map(ShownRun::from);
     let of_job = |run: &ShownRun| arguments.job.as_ref().is_none_or(|job| *job == run.job);
     runs.extend(here.filter(|run| !known.contains(&run.run_id) && of_job(run)));
     runs.sort_by(|a, b| seconds(&b.started).cmp(seconds(&a.started)));

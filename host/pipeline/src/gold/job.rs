@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use malla_query::QueryError;
 
@@ -216,6 +215,7 @@ pub(crate) struct GoldRun {
 /// A product that failed, and is tried again later.
 pub(crate) struct Trouble {
     pub(crate) attempts: u32,
+    pub(crate) state: RunState,
     pub(crate) not_before: tokio::time::Instant,
     pub(crate) error: String,
     /// Its run goes on: it was not tried often enough.
@@ -227,12 +227,9 @@ impl Trouble {
         tokio::time::Instant::now() >= self.not_before
     }
 
-    pub(crate) fn new(attempts: u32, pause: Duration, error: String, begun: Option<Begun>) -> Self {
-        Self {
-            attempts,
-            not_before: tokio::time::Instant::now() + pause,
-            error,
-            begun,
+    pub(crate) fn ends(self, state: RunState) {
+        if let Some(begun) = self.begun {
+            begun.ends(Ending::new(state, self.attempts).with_error(self.error));
         }
     }
 }

@@ -9,7 +9,7 @@ use super::job::{Run, Tried, Trouble};
 use crate::mesh::Mesh;
 use crate::report::ProductReport;
 use crate::run::Stop;
-use crate::runs::{Ending, History, Numbers, RunState, Trigger};
+use crate::runs::{Ending, History, RunState, Trigger};
 use crate::schedule::{Attempt, too_long};
 
 /// Tables that other processes write are looked at this often.
@@ -37,6 +37,10 @@ impl Goldsmith {
     pub(crate) async fn make_all(&self, domain: Option<&str>, report: &mut GoldReport) {
         let mut troubles = BTreeMap::new();
         self.make(domain, Trigger::Once, &mut troubles, report).await;
+        for trouble in troubles.into_values() {
+            let state = trouble.state;
+            trouble.ends(state);
+        }
     }
 
     async fn make(
@@ -137,18 +141,27 @@ impl Goldsmith {
             "A product was not made anew."
         );
         report.failures.insert(product.clone(), error.clone());
-        let is_last = is_final || attempts > config.retries || trigger != Trigger::Upstream;
-        let pause = config.pause(attempts);
-        let trouble = if is_last {
-            run.ends(
-                Ending::new(state, attempts)
-                    .with_numbers(Numbers::default())
-                    .with_error(&error),
-            );
-            Trouble::new(0, pause, error, None)
+        let not_before = tokio::time::Instant::now() + config.pause(attempts);
+        let is_last = is_final || attempts > config.retries;
+        let trouble = if is_last && trigger == Trigger::Upstream {
+            run.ends(Ending::new(state, attempts).with_error(&error));
+            Trouble {
+                attempts: 0,
+                state,
+                not_before,
+                error,
+                begun: None,
+            }
         } else {
+            // A later round may still make it.
             run.begin();
-            Trouble::new(attempts, pause, error, run.into_begun())
+            Trouble {
+                attempts,
+                state,
+                not_before,
+                error,
+                begun: run.into_begun(),
+            }
         };
         troubles.insert(product.clone(), trouble);
         false
@@ -177,10 +190,8 @@ impl Goldsmith {
                 () = self.stop.asked() => {}
             }
         }
-        for (_, trouble) in troubles {
-            if let Some(begun) = trouble.begun {
-                begun.ends(Ending::new(RunState::Aborted, trouble.attempts).with_error(trouble.error));
-            }
+        for trouble in troubles.into_values() {
+            trouble.ends(RunState::Aborted);
         }
         report
     }

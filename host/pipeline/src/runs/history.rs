@@ -363,7 +363,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let history = open(dir.path(), &RunMetrics::new().unwrap());
         drop(history.begin("a.b", JobKind::Product, Trigger::Upstream, None));
-        let runs = super::super::unwritten(&dir.path().join("state")).unwrap();
+        let runs = super::super::spool::unwritten(&dir.path().join("state")).unwrap();
         assert_eq!((runs.len(), runs[0].state), (1, RunState::Failed));
     }
 }

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 pub(crate) use history::{Begun, History};
 pub use shown::ShownRun;
-pub use spool::unwritten;
+pub use spool::unwritten_for;
 pub use table::contract;
 pub(crate) use table::{DOMAIN, cursor, spec};
 

@@ -7,9 +7,11 @@ use std::fs::{File, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use malla_policy::Policy;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::table::is_shown_whole;
 use super::{Ending, Run, RunState};
 
 /// Rows that wait for the lake at most. Beyond, the oldest are given up, and it is said.
@@ -196,11 +198,20 @@ fn read(path: &Path) -> io::Result<Kept> {
     }))
 }
 
-/// The runs of a state folder that the lake has no row of yet: those that go on, and those that just ended.
+/// The runs of a state folder that the lake has no row of yet: those that go on, and those that just ended. None for who may
+/// see only a part of the table that they come into.
 ///
 /// # Errors
 /// The folder cannot be read.
-pub fn unwritten(state: &Path) -> io::Result<Vec<Run>> {
+pub fn unwritten_for(state: &Path, policy: &Policy, principal: &str, purpose: &str) -> io::Result<Vec<Run>> {
+    if is_shown_whole(policy, principal, purpose) {
+        unwritten(state)
+    } else {
+        Ok(Vec::new())
+    }
+}
+
+pub(super) fn unwritten(state: &Path) -> io::Result<Vec<Run>> {
     let mut runs = Vec::new();
     for slot in 0..SLOTS {
         let path = state.join("runs").join(slot.to_string()).join("spool.json");

@@ -10,6 +10,7 @@ use arrow_array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray, Ti
 use arrow_schema::ArrowError;
 use malla_contract::{Classification, Column, ColumnType, Contract, Product, Table};
 use malla_lake::{LakeError, Layer, TableId, TableSpec};
+use malla_policy::{ColumnView, Policy};
 
 use super::Run;
 
@@ -105,6 +106,23 @@ pub fn contract() -> Contract {
         gold: Vec::new(),
         lookups: Vec::new(),
     }
+}
+
+/// Whether policy shows somebody the whole table, so that rows on their way to it may be shown too.
+pub(super) fn is_shown_whole(policy: &Policy, principal: &str, purpose: &str) -> bool {
+    let contract = contract();
+    let mut products = contract.products.iter();
+    products.all(|product| {
+        let object = format!("{DOMAIN}.{}", product.name);
+        let view = policy.view(principal, DOMAIN, &object, &product.table.columns, purpose);
+        view.is_ok_and(|view| {
+            view.row_filters.is_empty()
+                && view
+                    .columns
+                    .iter()
+                    .all(|column| matches!(column, ColumnView::Plain))
+        })
+    })
 }
 
 pub(crate) fn spec() -> Result<TableSpec, LakeError> {

@@ -75,8 +75,8 @@ impl Cursors {
                 // Before we came to it: with the same number, by another.
                 Ok(committed) if committed.landed_before => return Ok(Claim::Anothers(time)),
                 Ok(_) => return Ok(Claim::Ours),
-                // The offset that was found moves forward each time, so this ends.
-                Err(LakeError::OffsetConflict { found, .. }) if found > had => had = found,
+                // Another host was there since, or this one could not write for a while. Found offsets only grow, so this ends.
+                Err(LakeError::OffsetConflict { found, .. }) if found != had => had = found,
                 Err(error) => return Err(error),
             }
         }
@@ -105,6 +105,11 @@ mod tests {
         assert_eq!(
             b.claim("d.j", Some(100), 300).await.unwrap(),
             Claim::Anothers(300)
+        );
+        assert_eq!(
+            b.claim("d.j", Some(350), 360).await.unwrap(),
+            Claim::Ours,
+            "it ran on without the lake for a while"
         );
         assert_eq!(
             b.claim("d.j", Some(100), 400).await.unwrap(),
