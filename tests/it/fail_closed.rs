@@ -12,7 +12,9 @@ fn refused(mesh: &Mesh) -> String {
     assert_eq!(output.status.code(), Some(1));
     let parquet = files(&mesh.path().join("lake"))
         .into_iter()
-        .filter(|f| f.extension().is_some_and(|e| e == "parquet"));
+        .filter(|f| f.extension().is_some_and(|e| e == "parquet"))
+        // That a run failed is told of, in the host's own table.
+        .filter(|f| !f.starts_with(mesh.path().join("lake/malla")));
     assert_eq!(parquet.count(), 0, "nothing may be written");
     String::from_utf8(output.stderr).unwrap()
 }

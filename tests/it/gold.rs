@@ -241,6 +241,12 @@ fn a_row_that_breaks_a_check_goes_to_quarantine_and_a_product_that_does_is_held_
         "{said}"
     );
     assert_eq!(mesh.query(REVENUE), before, "the last good version stays");
+    let told = mesh.query("SELECT attempts, error FROM malla.runs WHERE state = 'failed'");
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0]["error"].as_str().unwrap().contains("held back"),
+        "{told:?}"
+    );
     assert_eq!(mesh.count("ventas.transacciones"), 4);
     mesh.put(&on("f", "2026-11-19", 12, 10.0));
     mesh.run_once();

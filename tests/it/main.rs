@@ -5,6 +5,7 @@
 mod architecture;
 mod audit;
 mod authors;
+mod backfill;
 mod broker;
 mod chaos;
 mod demo;
@@ -24,6 +25,7 @@ mod quality;
 mod readers;
 mod recovery;
 mod reload;
+mod schedule;
 mod sftp;
 mod support;
 mod undeclared;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -293,10 +293,14 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(mesh: &Mesh) -> Self {
-        let log = mesh.path().join("run.log");
+        Self::start_with(mesh, "malla.toml", "run.log")
+    }
+
+    pub(crate) fn start_with(mesh: &Mesh, config: &str, log: &str) -> Self {
+        let log = mesh.path().join(log);
         let child = Command::new(malla())
             .args(["run", "--config"])
-            .arg(mesh.config())
+            .arg(mesh.path().join(config))
             .stdout(Stdio::null())
             .stderr(std::fs::File::create(&log).unwrap())
             .spawn()
@@ -308,11 +312,23 @@ impl Running {
         std::fs::read_to_string(&self.log).unwrap()
     }
 
-    pub(crate) fn stop(mut self) {
+    /// Without giving it time for anything.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    pub(crate) fn stop(self) {
+        let log = self.log.clone();
+        assert!(self.end().success(), "{}", std::fs::read_to_string(log).unwrap());
+    }
+
+    /// As [`Self::stop`], however it ends.
+    pub(crate) fn end(mut self) -> ExitStatus {
         let id = self.child.id().to_string();
         let asked = Command::new("kill").args(["-TERM", &id]).status().unwrap();
         assert!(asked.success());
-        assert!(self.child.wait().unwrap().success(), "{}", self.said());
+        self.child.wait().unwrap()
     }
 }
 

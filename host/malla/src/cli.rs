@@ -12,7 +12,7 @@ use malla_contract::Date;
 /// and data contract together. The host reads the sources, runs the plugins, masks what policy says, and commits every
 /// event to the lake exactly once.
 ///
-/// Exit status: 0 done, 1 failed, 2 wrong usage.
+/// Exit status: 0 done, 1 failed, 2 wrong usage, 3 not run, since another process is at it.
 #[derive(Debug, Parser)]
 #[command(name = "malla", version, max_term_width = 110)]
 pub(crate) struct Cli {
@@ -30,6 +30,12 @@ pub(crate) enum Command {
     Doctor(Config),
     /// Process what the sources hold
     Run(Run),
+    /// List the sources and gold products: what each is made of, and when it runs
+    Jobs(Jobs),
+    /// Show when what ran, and how it ended, the newest first
+    ///
+    /// It is the table `malla.runs`, which `malla query` reads too, and what goes on now on this machine.
+    Runs(Runs),
     /// Write realistic events into the sources, about one in a hundred dirty
     Simulate(Simulate),
     /// Ask the lake with SQL, read-only, as policy lets the asker see it
@@ -93,10 +99,46 @@ pub(crate) struct Run {
     /// Only this domain
     #[arg(long, value_name = "D")]
     pub(crate) domain: Option<String>,
-    /// Stop when the sources are drained
+    /// Stop when the sources are drained; schedules are left aside
     #[arg(long)]
     pub(crate) once: bool,
+    /// Only this source or product, once
+    #[arg(long, value_name = "DOMAIN.NAME", conflicts_with = "domain")]
+    pub(crate) product: Option<String>,
+    /// Make the days from this one on anew, of a gold product that is partitioned by date
+    #[arg(long, value_name = "YYYY-MM-DD", requires = "product", requires = "to")]
+    pub(crate) from: Option<Date>,
+    /// The last of these days
+    #[arg(long, value_name = "YYYY-MM-DD", requires = "from")]
+    pub(crate) to: Option<Date>,
     /// Print the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Jobs {
+    #[command(flatten)]
+    pub(crate) config: Config,
+    /// Print the list as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Runs {
+    #[command(flatten)]
+    pub(crate) config: Config,
+    /// Only the runs of this source or product
+    #[arg(value_name = "DOMAIN.NAME", value_parser = job)]
+    pub(crate) job: Option<String>,
+    /// Runs at most
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub(crate) limit: u16,
+    /// Who asks; whoever is logged in when left out
+    #[arg(long = "as", value_name = "PRINCIPAL", value_parser = principal)]
+    pub(crate) principal: Option<String>,
+    /// Print the runs as JSON
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -355,6 +397,19 @@ fn principal(text: &str) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     Err("write user:NAME, service:NAME, plugin:DOMAIN or role:NAME".to_owned())
+}
+
+fn job(text: &str) -> Result<String, String> {
+    let plain = |part: &str| {
+        !part.is_empty()
+            && part
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+    };
+    match text.split_once('.') {
+        Some((domain, name)) if plain(domain) && plain(name) => Ok(text.to_owned()),
+        _ => Err("write DOMAIN.NAME; `malla jobs` lists them".to_owned()),
+    }
 }
 
 fn purpose(text: &str) -> Result<String, String> {

@@ -72,8 +72,17 @@ pub(crate) fn progress(total: Option<u64>) -> ProgressBar {
     bar
 }
 
+/// Rows of text, the first a header, all aligned to the left.
+pub(crate) fn left(rows: &[Vec<String>]) -> String {
+    aligned(rows, false)
+}
+
 /// Rows of text, the first a header; all but the first column are aligned to the right.
 pub(crate) fn table(rows: &[Vec<String>]) -> String {
+    aligned(rows, true)
+}
+
+fn aligned(rows: &[Vec<String>], right: bool) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         rows.iter()
@@ -90,7 +99,7 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
             .zip(&widths)
             .enumerate()
             .map(|(column, (cell, width))| {
-                if column == 0 {
+                if column == 0 || !right {
                     format!("{cell:<width$}")
                 } else {
                     format!("{cell:>width$}")

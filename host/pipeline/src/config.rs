@@ -9,6 +9,7 @@ use malla_source::{KafkaConfig, SftpConfig};
 use serde::Deserialize;
 
 use crate::error::ConfigError;
+use crate::schedule::{Schedules, place};
 
 /// A mesh's configuration. Paths are relative to the folder of `malla.toml`; [`Config::load`] makes them absolute.
 #[derive(Debug, Clone, Deserialize)]
@@ -39,6 +40,9 @@ pub struct Config {
     /// When products are judged as a whole.
     #[serde(default)]
     pub quality: QualityConfig,
+    /// By domain, then by the name of a source or gold product: when it runs, for how long, and how often it is tried.
+    #[serde(default)]
+    pub(crate) schedules: Schedules,
     /// What a batch may cost.
     #[serde(default)]
     pub limits: LimitsConfig,
@@ -192,6 +196,7 @@ impl Config {
             source,
         })?;
         config.resolve(folder.parent().unwrap_or(Path::new("/")));
+        place(&mut config.schedules, path, &text);
         config.check(path)?;
         Ok(config)
     }
@@ -307,6 +312,11 @@ seconds = 10.0                # products made of others are made anew at most th
 
 [quality]
 seconds = 60.0                # checks that need a whole table are run at most this often
+
+# When a source is read, or a gold product made, at a time of day: the others are followed, or made after what they are
+# made of. `malla jobs` lists them all.
+# [schedules.<domain>]
+# <name> = { cron = "0 3 * * *", timezone = "UTC", timeout = "30m", retries = 3, retry_delay = "30s" }
 
 # [limits]                    # what one batch may cost in the sandbox
 # memory_mib = 256

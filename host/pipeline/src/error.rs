@@ -48,6 +48,17 @@ pub enum MeshError {
     NoPlugins { path: PathBuf },
     #[error("no domain `{domain}` among the plugins: there is {known}")]
     UnknownDomain { domain: String, known: String },
+    #[error("no source or product `{job}`: {known}")]
+    UnknownJob { job: String, known: String },
+    #[error("`{job}` cannot be made anew for a range of dates: {why}")]
+    NoBackfill { job: String, why: String },
+    #[error("{place}: [schedules.{domain}] `{name}`: {why}")]
+    Schedule {
+        place: String,
+        domain: String,
+        name: String,
+        why: String,
+    },
 }
 
 /// A plugin, or one flow of it, cannot run; the others do.
@@ -75,6 +86,13 @@ pub enum Refusal {
         "source `{domain}.{source_name}` of the contract has no place in malla.toml: add [sources.{domain}.{source_name}] with `directory`, or [sources.{domain}.{source_name}.kafka]"
     )]
     NoSource { domain: String, source_name: String },
+    #[error("product `{product}`: no plugin's contract has SQL that makes it")]
+    NoGold { product: String },
+    #[error(
+        "`{}` is of domain `malla`, which is what the host tells of itself: give it another",
+        path.display()
+    )]
+    ReservedDomain { path: PathBuf },
     #[error("product `{product}`: {source}")]
     Mask { product: String, source: MissingMask },
     #[error("product `{product}`, column `{column}`: {source}")]
@@ -225,6 +243,26 @@ pub enum FlowError {
     },
     #[error("a worker of `{flow}` panicked: this is an error in malla, please report it")]
     Panic { flow: String },
+}
+
+impl FlowError {
+    /// Whether the same again would end the same way.
+    pub(crate) fn is_final(&self) -> bool {
+        match self {
+            Self::HeldBack { .. } | Self::GoldValue { .. } | Self::Refused(_) | Self::Undeclared { .. } => {
+                true
+            }
+            Self::Query { source, .. } => !matches!(
+                source,
+                QueryError::Failed(_)
+                    | QueryError::Lake(_)
+                    | QueryError::Audit(_)
+                    | QueryError::Time(_)
+                    | QueryError::Memory(_)
+            ),
+            _ => false,
+        }
+    }
 }
 
 /// A component cannot be tried.

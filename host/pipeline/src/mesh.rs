@@ -42,7 +42,7 @@ impl Mesh {
     ///
     /// # Errors
     /// Something that the whole mesh needs is missing or invalid. A plugin that cannot be used is no error here: see
-    /// [`Mesh::refusals`].
+    /// [`Mesh::refused_plugins`].
     pub fn open(config: Config) -> Result<Self, MeshError> {
         let keys = Arc::new(KeyStore::load(&config.keys)?);
         let policies = Policies::load(&config.policies, config.state.join("policies"))?;
@@ -58,7 +58,7 @@ impl Mesh {
             audit.record(load_record(path, loaded.as_ref()).with_policy(policies.current().digest()))?;
             Ok(loaded)
         })?;
-        Ok(Self {
+        let mesh = Self {
             config,
             lake,
             policies,
@@ -69,7 +69,9 @@ impl Mesh {
             plugins,
             loader,
             keys,
-        })
+        };
+        mesh.check_schedules()?;
+        Ok(mesh)
     }
 
     /// Everything that cannot run, and why: plugins and single flows.
@@ -92,6 +94,13 @@ impl Mesh {
                     .map(|refusal| refusal.to_string()),
             )
             .collect()
+    }
+
+    /// Plugins that cannot be used, and why.
+    #[must_use]
+    pub fn refused_plugins(&self) -> Vec<String> {
+        let fleet = self.plugins.fleet();
+        fleet.refusals().iter().map(Refusal::to_string).collect()
     }
 
     /// The contracts of the plugins in use, in the order of their domains.
@@ -158,6 +167,16 @@ impl Mesh {
     /// Where the journals of a source are.
     pub(crate) fn journals(&self, domain: &str, source: &str) -> PathBuf {
         self.config.state.join("sources").join(domain).join(source)
+    }
+
+    /// The flow of one source, by the plugin in use and under the policy in force.
+    pub(crate) fn flow_of(&self, domain: &str, source: &str) -> Result<Flow, Refusal> {
+        let fleet = self.plugins.fleet();
+        let of = fleet.domain(domain).ok_or_else(|| Refusal::NoSource {
+            domain: domain.to_owned(),
+            source_name: source.to_owned(),
+        })?;
+        self.flow_under(&self.policies.current(), of, source)
     }
 
     fn flow_under(&self, policy: &Policy, domain: &Domain, source: &str) -> Result<Flow, Refusal> {

@@ -16,6 +16,10 @@ use crate::judge::JudgePlan;
 use crate::plan::{Flow, StepPlan};
 use crate::report::Counts;
 
+mod runs;
+
+pub(crate) use runs::RunMetrics;
+
 /// Buckets of a commit's seconds: a folder's takes milliseconds, an object store's seconds.
 const COMMIT_SECONDS: [f64; 10] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
@@ -51,6 +55,7 @@ pub struct Metrics {
     plugin_swaps: IntCounterVec,
     reload_successful: IntGauge,
     reload_timestamp: Gauge,
+    runs: RunMetrics,
 }
 
 impl Metrics {
@@ -170,6 +175,7 @@ impl Metrics {
                 "malla_policy_last_reload_success_timestamp_seconds",
                 "When the policy in force was taken into force.",
             )?,
+            runs: RunMetrics::new()?,
         };
         let registry = &metrics.registry;
         registry.register(Box::new(metrics.lines.clone()))?;
@@ -191,6 +197,7 @@ impl Metrics {
         registry.register(Box::new(metrics.plugin_swaps.clone()))?;
         registry.register(Box::new(metrics.reload_successful.clone()))?;
         registry.register(Box::new(metrics.reload_timestamp.clone()))?;
+        metrics.runs.register(registry)?;
         registry.register(Box::new(ProcessCollector::for_self()))?;
         // A rate needs a zero to begin at.
         for outcome in [CHANGED, FAILED] {
@@ -318,6 +325,10 @@ impl Metrics {
     fn in_force(&self) {
         self.reload_successful.set(1);
         self.reload_timestamp.set(now());
+    }
+
+    pub(crate) fn runs(&self) -> &RunMetrics {
+        &self.runs
     }
 
     /// All of them, in Prometheus' text format.

@@ -304,6 +304,11 @@ pub(crate) fn read(path: &Path) -> Result<(Vec<u8>, Contract), Refusal> {
         path: path.to_owned(),
         source,
     })?;
+    if contract.domain == crate::runs::DOMAIN {
+        return Err(Refusal::ReservedDomain {
+            path: path.to_owned(),
+        });
+    }
     Ok((bytes, contract))
 }
 

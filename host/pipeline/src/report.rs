@@ -67,8 +67,19 @@ impl ProductReport {
     pub(crate) fn and_then(&mut self, later: &Self) {
         self.kept += later.kept;
         self.files += later.files;
-        self.version = later.version;
+        self.version = later.version.or(self.version);
         self.seconds += later.seconds;
+    }
+
+    /// Adds what a later run did to the same product.
+    pub(crate) fn and_again(&mut self, later: &Self) {
+        self.and_then(later);
+        self.read += later.read;
+        self.rejected += later.rejected;
+        self.quarantined += later.quarantined;
+        self.filtered += later.filtered;
+        self.masked += later.masked;
+        self.fuel += later.fuel;
     }
 
     pub(crate) fn took(&mut self, elapsed: Duration) {

@@ -1,27 +1,27 @@
 //! Runs the flows of a mesh: workers take batches of any partition, one committer a flow puts them into the lake.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use malla_audit::{AuditError, Kind, Outcome, Record};
-use malla_lake::{LakeError, Layer};
+use malla_contract::Date;
+use malla_lake::LakeError;
 use malla_source::{Change, DirectoryConfig, DirectorySource, KafkaSource, SftpSource, Source, SourceError};
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 
 use crate::commit::Tables;
 use crate::committer::{Committer, Ended};
 use crate::config::SourceConfig;
 use crate::dead_letters::DeadLetters;
-use crate::error::{FlowError, MeshError, Refusal};
-use crate::gold::GoldReport;
-use crate::judge::JudgeReport;
+use crate::error::{FlowError, MeshError};
+use crate::gold::Goldsmith;
 use crate::mesh::Mesh;
 use crate::plan::Flow;
 use crate::recover::recover;
 use crate::report::ProductReport;
+use crate::runs::History;
+use crate::schedule::Sources;
 use crate::workers::Workers;
 
 /// What to run.
@@ -31,6 +31,19 @@ pub struct RunOptions {
     pub domain: Option<String>,
     /// Stop when the sources hold nothing more.
     pub once: bool,
+    /// Only this source or product, once: `domain.name`.
+    pub product: Option<String>,
+    /// Make these days of it anew, though nothing of them changed.
+    pub days: Option<Days>,
+}
+
+/// From one day to another, both of them in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Days {
+    /// The first.
+    pub from: Date,
+    /// The last; not before the first.
+    pub to: Date,
 }
 
 /// What a run did.
@@ -40,20 +53,34 @@ pub struct RunReport {
     pub products: Vec<ProductReport>,
     /// Flows that could not run, or stopped: `domain.source`, or a plugin's file, and why.
     pub failures: Vec<String>,
+    /// What was not run, since another process was at it, and why.
+    pub skipped: Vec<String>,
 }
 
 /// Asks a run to stop: it finishes the batches in hand, commits, and returns.
 #[derive(Debug, Clone, Default)]
-pub struct Stop(Arc<AtomicBool>);
+pub struct Stop {
+    asked: Arc<AtomicBool>,
+    /// It is asked too when this one is.
+    of: Option<Arc<Stop>>,
+}
 
 impl Stop {
     /// Asks.
     pub fn stop(&self) {
-        self.0.store(true, Ordering::Release);
+        self.asked.store(true, Ordering::Release);
+    }
+
+    /// One for a part of what this one stops.
+    pub(crate) fn part(&self) -> Self {
+        Self {
+            asked: Arc::default(),
+            of: Some(Arc::new(self.clone())),
+        }
     }
 
     pub(crate) fn is_asked(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        self.asked.load(Ordering::Acquire) || self.of.as_ref().is_some_and(|of| of.is_asked())
     }
 
     /// Returns when it is asked.
@@ -76,123 +103,52 @@ impl Mesh {
     /// # Errors
     /// There is nothing that could run. A flow that cannot run or fails is named in the report and holds up no other.
     pub async fn run(self: &Arc<Self>, options: &RunOptions, stop: &Stop) -> Result<RunReport, MeshError> {
-        let fleet = self.plugins.fleet();
-        if options.once && fleet.is_empty() {
+        if options.once && self.plugins.fleet().is_empty() {
             return Err(MeshError::NoPlugins {
                 path: self.config.plugins.clone(),
             });
         }
-        let mut report = RunReport {
-            failures: fleet.refusals().iter().map(Refusal::to_string).collect(),
-            ..RunReport::default()
-        };
+        let asked = options.product.as_deref();
+        let only = asked.map(|asked| self.job_of(asked, options.days)).transpose()?;
+        let state = self.config.state.join("runs");
+        let history = History::open(&self.config.state, self.lake.clone(), self.metrics.runs().clone())
+            .map_err(|source| MeshError::State { path: state, source })?;
         let watchers = [
             tokio::spawn(Arc::clone(self).watch_policies()),
             tokio::spawn(Arc::clone(self).watch_plugins()),
         ];
+        let writing = tokio::spawn(Arc::clone(&history).keep_writing(stop.clone()));
         let workers = Workers::start(&self.config.batch, stop);
-        let gold =
-            (!options.once).then(|| tokio::spawn(Arc::clone(self).keep_gold(options.clone(), stop.clone())));
-        let judging = (!options.once)
-            .then(|| tokio::spawn(Arc::clone(self).keep_judging(options.clone(), stop.clone())));
-        self.run_flows(options, stop, &workers, &mut report).await?;
-        let mut judged = JudgeReport::default();
-        if options.once && !stop.is_asked() {
-            self.judge_all(options, &[Layer::Curated], &mut judged).await;
-        }
-        let mut made = GoldReport::default();
-        match gold {
-            Some(gold) => match gold.await {
-                Ok(kept) => made = kept,
-                Err(error) => report
-                    .failures
-                    .push(format!("gold products: a task panicked: {error}")),
-            },
-            None => self.refresh_all_gold(options, &mut made).await,
-        }
-        match judging {
-            Some(judging) => match judging.await {
-                Ok(kept) => judged = kept,
-                Err(error) => report.failures.push(format!("judging: a task panicked: {error}")),
-            },
-            None if !stop.is_asked() => self.judge_all(options, &[Layer::Gold], &mut judged).await,
-            None => {}
-        }
-        report.failures.extend(judged.failures.into_values());
-        report.products.extend(made.products.into_values());
-        report.failures.extend(made.failures.into_values());
+        let sources = Sources {
+            mesh: Arc::clone(self),
+            history: Arc::clone(&history),
+            queue: workers.queue(),
+            stop: stop.clone(),
+        };
+        let gold = Arc::new(Goldsmith {
+            mesh: Arc::clone(self),
+            history: Arc::clone(&history),
+            stop: stop.clone(),
+            turn: tokio::sync::Mutex::default(),
+        });
+        let report = match &only {
+            Some(only) => self.run_one(only, options.days, sources, &gold).await,
+            None => self.run_all(options, &sources, &gold).await,
+        };
         workers.finish();
         for watcher in watchers {
             watcher.abort();
         }
+        writing.abort();
+        // Whoever is cut off here has it on his disk.
+        let _ = writing.await;
+        history.write_last().await;
         self.audit.flush()?;
-        Ok(report)
-    }
-
-    /// Runs every flow to its end, those of plugins that come later too.
-    async fn run_flows(
-        self: &Arc<Self>,
-        options: &RunOptions,
-        stop: &Stop,
-        workers: &Workers,
-        report: &mut RunReport,
-    ) -> Result<(), MeshError> {
-        let mut fleet = self.plugins.watch();
-        let mut flows = self.flows(options.domain.as_deref())?;
-        let mut running = JoinSet::new();
-        let mut names = BTreeSet::new();
-        loop {
-            for flow in flows.drain(..) {
-                match flow {
-                    Ok(flow) if names.contains(&flow.name) => {}
-                    Ok(flow) => {
-                        self.record_masks(&flow)?;
-                        names.insert(flow.name.clone());
-                        let runner = Runner {
-                            mesh: Arc::clone(self),
-                            flow: Arc::new(flow),
-                            queue: workers.queue(),
-                            once: options.once,
-                            stop: stop.clone(),
-                        };
-                        running.spawn(runner.run());
-                    }
-                    Err(refusal) => {
-                        tracing::error!(error = %refusal, "A flow cannot run.");
-                        self.record_refusal(&refusal.to_string())?;
-                        report.failures.push(refusal.to_string());
-                    }
-                }
-            }
-            if running.is_empty() && (options.once || stop.is_asked()) {
-                return Ok(());
-            }
-            let more = tokio::select! {
-                Some(ended) = running.join_next() => {
-                    match ended {
-                        Ok(ended) => {
-                            names.remove(&ended.flow);
-                            report.products.extend(ended.products);
-                            report.failures.extend(ended.failure);
-                        }
-                        Err(error) => report.failures.push(format!("a flow panicked: {error}")),
-                    }
-                    // A plugin that was gone may be back.
-                    !options.once && !stop.is_asked()
-                }
-                Ok(()) = fleet.changed(), if !options.once => true,
-                // A mesh without sources waits for some.
-                () = stop.asked(), if running.is_empty() => false,
-            };
-            if more {
-                // A domain may be gone, or yet to come.
-                flows = self.flows(options.domain.as_deref()).unwrap_or_default();
-            }
-        }
+        report
     }
 
     /// Which columns are masked, and by which rules.
-    fn record_masks(&self, flow: &Flow) -> Result<(), AuditError> {
+    pub(crate) fn record_masks(&self, flow: &Flow) -> Result<(), AuditError> {
         for step in &flow.steps {
             for (plan, field) in step.columns.iter().zip(step.spec.schema.fields()) {
                 if let Some(mask) = &plan.mask {
@@ -213,7 +169,7 @@ impl Mesh {
         Ok(())
     }
 
-    fn record_refusal(&self, why: &str) -> Result<(), AuditError> {
+    pub(crate) fn record_refusal(&self, why: &str) -> Result<(), AuditError> {
         self.audit.record(
             Record::new(Kind::Deny, "flow", Outcome::Deny)
                 .with_action("write")
@@ -228,22 +184,23 @@ pub(crate) fn group(domain: &str, source: &str) -> String {
     format!("malla.{domain}.{source}")
 }
 
-struct Runner {
-    mesh: Arc<Mesh>,
-    flow: Arc<Flow>,
-    queue: crate::workers::Queue,
-    once: bool,
-    stop: Stop,
+/// Runs one flow.
+pub(crate) struct Runner {
+    pub(crate) mesh: Arc<Mesh>,
+    pub(crate) flow: Arc<Flow>,
+    pub(crate) queue: crate::workers::Queue,
+    pub(crate) once: bool,
+    pub(crate) stop: Stop,
 }
 
-struct Finished {
-    flow: String,
-    products: Vec<ProductReport>,
-    failure: Option<String>,
+/// What a flow did.
+pub(crate) struct Finished {
+    pub(crate) products: Vec<ProductReport>,
+    pub(crate) failure: Option<String>,
 }
 
 impl Runner {
-    async fn run(mut self) -> Finished {
+    pub(crate) async fn run(mut self) -> Finished {
         let mut products: Vec<ProductReport> = self
             .flow
             .steps
@@ -286,11 +243,7 @@ impl Runner {
             self.wait(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         };
-        Finished {
-            flow: self.flow.name.clone(),
-            products,
-            failure,
-        }
+        Finished { products, failure }
     }
 
     /// Plans the flow by the plugin in use and under the policy in force. False: there is no such flow any more.
@@ -404,6 +357,10 @@ impl Runner {
             {
                 if let Err(error) = source.check_whole() {
                     reading.fail(error.into()).await;
+                }
+                if self.stop.is_asked() {
+                    // This flow alone may be to stop.
+                    reading.close();
                 }
                 reading.seal();
                 return std::future::pending().await;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use malla_audit::{Kind, Outcome, Record};
+use malla_contract::Contract;
 use malla_policy::{Policy, misfits};
 
 use crate::mesh::Mesh;
@@ -20,7 +21,7 @@ impl Mesh {
             let mesh = Arc::clone(&self);
             let look = move || {
                 mesh.policies
-                    .look(|policy| malla_policy::misfits(policy, &mesh.contracts()))
+                    .look(|policy| malla_policy::misfits(policy, &mesh.with_own(&mesh.contracts())))
             };
             let Ok(reload) = tokio::task::spawn_blocking(look).await else {
                 return;
@@ -121,9 +122,16 @@ impl Mesh {
         }
     }
 
+    /// Contracts, and that of the host's own tables.
+    fn with_own(&self, contracts: &[Contract]) -> Vec<Contract> {
+        let mut all = contracts.to_vec();
+        all.push(crate::runs::contract());
+        all
+    }
+
     /// What keeps a version of a plugin from running under a policy beside the other plugins, and did not keep the version before.
     pub(crate) fn misfits_with(&self, fleet: &Fleet, domain: &Domain, policy: &Policy) -> Vec<String> {
-        let before = misfits(policy, fleet.contracts());
+        let before = misfits(policy, &self.with_own(fleet.contracts()));
         let after: Vec<_> = fleet
             .domains()
             .map(|other| &other.contract)
@@ -131,7 +139,7 @@ impl Mesh {
             .chain([&domain.contract])
             .cloned()
             .collect();
-        let mut found: Vec<String> = misfits(policy, &after)
+        let mut found: Vec<String> = misfits(policy, &self.with_own(&after))
             .iter()
             .filter(|misfit| !before.contains(misfit))
             .map(|misfit| format!("{}/{misfit}", self.config.policies.display()))

@@ -227,6 +227,13 @@ impl Reading {
     }
 }
 
+impl Drop for Reading {
+    /// Nobody is left to commit what would be read.
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
 impl Shared {
     fn enqueue(&self, task: Box<Task>) {
         // The receiver is in the same struct: it cannot be gone.

@@ -24,5 +24,5 @@ pub use derive::{Derivation, Inflows, Input};
 pub use error::QueryError;
 pub use examine::{Duplicates, Examination};
 pub use governed::{Asker, Governance};
-pub use query::{Limits, Query, QueryResult};
+pub use query::{Limits, Query, QueryResult, tables};
 pub use render::{Format, render};

@@ -1,6 +1,6 @@
 //! Running a query.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use datafusion::sql::sqlparser::ast;
 use futures::StreamExt;
 use malla_lake::{Lake, TableId};
 
-use crate::governed::{Asker, Door, Governance, Opened};
+use crate::governed::{Asker, Door, Governance, Opened, object_of};
 use crate::session::{CATALOG, session};
 use crate::{QueryError, guard, runtime};
 
@@ -193,6 +193,27 @@ impl Query {
             .map_err(|e| QueryError::ReadOnly(e.strip_backtrace()))?;
         Ok((plan, tables))
     }
+}
+
+/// The tables that a query names, as policies write them. Whether they are there, or may be read, is not asked.
+///
+/// # Errors
+/// The text is not one SQL query.
+pub fn tables(sql: &str) -> Result<BTreeSet<String>, QueryError> {
+    /// It is only parsed.
+    const MEMORY: usize = 1 << 20;
+    guard::check(sql)?;
+    let state = session(MEMORY).map_err(|e| QueryError::planning(&e))?.state();
+    let dialect = state.config_options().sql_parser.dialect;
+    let statement = state
+        .sql_to_statement(sql, &dialect)
+        .map_err(|e| QueryError::planning(&e))?;
+    only_reads(&statement)?;
+    guard::check_relations(&statement)?;
+    let names = state
+        .resolve_table_references(&statement)
+        .map_err(|e| QueryError::planning(&e))?;
+    Ok(names.iter().filter_map(object_of).collect())
 }
 
 /// Refuses all but reading before a table is looked at.

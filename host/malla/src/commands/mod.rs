@@ -5,12 +5,14 @@ mod demo;
 mod deploy;
 mod doctor;
 mod init;
+mod jobs;
 mod keys;
 mod plugin;
 mod policy;
 mod quality;
 mod query;
 mod run;
+mod runs;
 mod simulate;
 
 use std::process::ExitCode;
@@ -18,7 +20,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use malla_lake::{Lake, WriterConfig};
-use malla_pipeline::{Config, contracts, open_audit, today};
+use malla_pipeline::{Config, contracts, open_audit, own_contract, today};
 use malla_policy::Policy;
 use malla_privacy::KeyStore;
 use malla_query::Governance;
@@ -33,6 +35,8 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::Init(arguments) => init::init(&arguments.dir),
         Command::Doctor(arguments) => doctor::doctor(&arguments.config),
         Command::Run(arguments) => run::run(&arguments),
+        Command::Jobs(arguments) => jobs::jobs(&arguments),
+        Command::Runs(arguments) => runs::runs(&arguments),
         Command::Simulate(arguments) => simulate::simulate(&arguments),
         Command::Query(arguments) => query::query(&arguments),
         Command::Quality(arguments) => quality::quality(&arguments),
@@ -51,11 +55,12 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
 }
 
 /// A mesh's lake, and what decides who sees what of it.
-fn governed(config: &Config) -> Result<(Lake, Governance)> {
+pub(crate) fn governed(config: &Config) -> Result<(Lake, Governance)> {
     let lake = Lake::open(&config.lake, WriterConfig::default())?;
     let keys = Arc::new(KeyStore::load(&config.keys)?);
     // What has no valid contract is not read; `malla doctor` says why.
-    let (contracts, _) = contracts(config)?;
+    let (mut contracts, _) = contracts(config)?;
+    contracts.push(own_contract());
     let governance = Governance {
         policy: Policy::load(&config.policies)?,
         audit: Arc::new(open_audit(config, &keys)?),

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use malla_contract::Contract;
-use malla_pipeline::{Config, contracts};
+use malla_pipeline::{Config, contracts, own_contract};
 use malla_policy::{Cases, Policy, PolicyFiles, TESTS_FOLDER};
 
 use crate::cli::{self, CheckPolicy, Diff, Explain};
@@ -98,7 +98,8 @@ fn diff(arguments: &Diff) -> Result<ExitCode> {
 /// The mesh, and what its plugins promise. Plugins that are not valid are named, and the rest is looked at.
 fn mesh(config: &Path) -> Result<(Config, Vec<Contract>)> {
     let config = Config::load(config)?;
-    let (contracts, refusals) = contracts(&config)?;
+    let (mut contracts, refusals) = contracts(&config)?;
+    contracts.push(own_contract());
     for refusal in refusals {
         eprintln!("warning: {refusal}");
     }

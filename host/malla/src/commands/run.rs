@@ -6,27 +6,61 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use malla_pipeline::{Config, Mesh, RunOptions, RunReport, Stop};
+use malla_pipeline::{Config, Days, Mesh, RunOptions, RunReport, Stop};
 use malla_serve::Admin;
 
 use crate::cli;
 use crate::commands::runtime;
 use crate::terminal;
 
+const WRONG_USAGE: u8 = 2;
+/// Not run, since another process is at it.
+const SKIPPED: u8 = 3;
+/// Days that are made anew at once at most: about ten years.
+const MOST_DAYS: i32 = 3700;
+
 pub(crate) fn run(arguments: &cli::Run) -> Result<ExitCode> {
+    let days = match days(arguments) {
+        Ok(days) => days,
+        Err(wrong) => {
+            eprintln!("error: {wrong}");
+            return Ok(ExitCode::from(WRONG_USAGE));
+        }
+    };
     let options = RunOptions {
         domain: arguments.domain.clone(),
         once: arguments.once,
+        product: arguments.product.clone(),
+        days,
     };
     let report = process(&arguments.config.config, &options, None)?;
     if arguments.json {
-        let value = serde_json::json!({ "products": report.products, "failures": report.failures });
+        let value = serde_json::json!({
+            "products": report.products,
+            "failures": report.failures,
+            "skipped": report.skipped,
+        });
         println!("{}", serde_json::to_string_pretty(&value)?);
     } else {
         print!("{}", terminal::products(&report.products));
         show_failures(&report);
     }
     Ok(exit(&report))
+}
+
+fn days(arguments: &cli::Run) -> Result<Option<Days>, String> {
+    let (Some(from), Some(to)) = (arguments.from, arguments.to) else {
+        return Ok(None);
+    };
+    if to < from {
+        return Err(format!("--to {to} is before --from {from}"));
+    }
+    if to.days() - from.days() >= MOST_DAYS {
+        return Err(format!(
+            "from {from} to {to} are more than {MOST_DAYS} days: make them in several runs"
+        ));
+    }
+    Ok(Some(Days { from, to }))
 }
 
 /// Runs a mesh until it is drained or the user asks to stop. `total`: lines expected, for the progress bar.
@@ -63,13 +97,18 @@ pub(crate) fn show_failures(report: &RunReport) {
     for failure in &report.failures {
         eprintln!("error: {failure}");
     }
+    for skipped in &report.skipped {
+        eprintln!("skipped: {skipped}");
+    }
 }
 
 pub(crate) fn exit(report: &RunReport) -> ExitCode {
-    if report.failures.is_empty() {
-        ExitCode::SUCCESS
-    } else {
+    if !report.failures.is_empty() {
         ExitCode::FAILURE
+    } else if !report.skipped.is_empty() {
+        ExitCode::from(SKIPPED)
+    } else {
+        ExitCode::SUCCESS
     }
 }
 

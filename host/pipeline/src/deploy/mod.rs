@@ -140,7 +140,7 @@ impl Mesh {
             reasons.extend(self.try_out(old, &flows, options, &readers, &mut report).await?);
         }
         if !reasons.is_empty() {
-            self.refuse(&new, options, &reasons)?;
+            self.record_objections(&new, options, &reasons)?;
             return Err(DeployError::Objections {
                 domain: report.domain,
                 version: report.version,
@@ -195,7 +195,7 @@ impl Mesh {
             ..DeployOptions::default()
         };
         if !reasons.is_empty() {
-            self.refuse(&new, &options, &reasons)?;
+            self.record_objections(&new, &options, &reasons)?;
             return Err(DeployError::Objections {
                 domain: report.domain,
                 version: report.version,
@@ -261,7 +261,7 @@ impl Mesh {
             let steps = flow.steps.iter().map(|step| &step.spec);
             [&flow.raw.spec, &flow.quarantine.spec].into_iter().chain(steps)
         });
-        let gold = self.gold_of(domain);
+        let gold = self.gold_by(domain);
         let gold: Vec<_> = gold.into_iter().filter_map(Result::ok).collect();
         let mut found = Vec::new();
         for spec in of_flows.chain(gold.iter().map(|plan| &plan.spec)) {
@@ -331,7 +331,12 @@ impl Mesh {
         Ok(reasons)
     }
 
-    fn refuse(&self, new: &Domain, options: &DeployOptions, reasons: &[String]) -> Result<(), DeployError> {
+    fn record_objections(
+        &self,
+        new: &Domain,
+        options: &DeployOptions,
+        reasons: &[String],
+    ) -> Result<(), DeployError> {
         let record = self.record_of(new, Outcome::Deny, options);
         self.audit
             .record(record.with_detail("why", reasons.join("; ")))

@@ -3,6 +3,8 @@
 //! INVARIANT: a commit says which version of each input the table's rows are made of, and lands only on the version of the
 //! table that it was made for, so rows are of one version of every input.
 
+mod backfill;
+mod job;
 mod plan;
 mod schedule;
 
@@ -23,7 +25,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 pub(crate) use plan::GoldPlan;
-pub(crate) use schedule::GoldReport;
+pub(crate) use schedule::{GoldReport, Goldsmith};
 
 use crate::error::{FlowError, Refusal};
 use crate::judge::put_counts;
@@ -39,10 +41,88 @@ pub(crate) const LIMITS: Limits = Limits {
     time: Duration::from_secs(3600),
 };
 
+/// How a product is made.
+pub(crate) struct Making<'a> {
+    /// Values of its key that are made anew though nothing of them changed, as the log writes them.
+    pub(crate) also: BTreeSet<Option<String>>,
+    /// How long it may take until it is committed.
+    pub(crate) timeout: Option<Duration>,
+    /// Told when there is something to make.
+    pub(crate) begins: &'a (dyn Fn() + Sync),
+}
+
+/// What came of it.
+pub(crate) enum Made {
+    Anew(ProductReport),
+    /// It is of the newest versions of its inputs already.
+    Same,
+    /// Another process made it meanwhile.
+    Overtaken,
+    /// It was made under a policy that is not in force any more.
+    NewPolicy,
+    /// Nothing was committed.
+    TooLong,
+}
+
+/// What is ready to be committed.
+struct Ready {
+    table: Table,
+    commit: Commit,
+    rows: usize,
+    parts: Option<usize>,
+}
+
 impl Mesh {
-    /// Makes one product anew as far as its inputs changed. `None`: they did not.
-    pub(crate) async fn refresh_gold(&self, plan: &GoldPlan) -> Result<Option<ProductReport>, FlowError> {
+    /// Makes one product anew as far as its inputs changed.
+    pub(crate) async fn refresh_gold(&self, plan: &GoldPlan, making: &Making<'_>) -> Result<Made, FlowError> {
         let started = Instant::now();
+        let preparing = self.prepare_gold(plan, making);
+        // What is being committed is left to land: it is bounded by itself, and only then is known what became of it.
+        let ready = match making.timeout {
+            None => preparing.await?,
+            Some(timeout) => match tokio::time::timeout(timeout, preparing).await {
+                Ok(ready) => ready?,
+                Err(_) => return Ok(Made::TooLong),
+            },
+        };
+        let Some(Ready {
+            table,
+            commit,
+            rows,
+            parts,
+        }) = ready
+        else {
+            return Ok(Made::Same);
+        };
+        // A round takes long, and nothing that the policy before let pass is committed after it.
+        if self.policies.current().digest() != plan.policy_digest {
+            return Ok(Made::NewPolicy);
+        }
+        let committed = match table.commit(commit).await {
+            Ok(committed) => committed,
+            Err(LakeError::Moved { .. } | LakeError::OffsetConflict { .. }) => return Ok(Made::Overtaken),
+            Err(error) => return Err(error.into()),
+        };
+        if let Some(judging) = &plan.judging
+            && let Err(error) = self.judge(judging).await
+        {
+            // The next look at all products does it.
+            tracing::warn!(product = plan.product, %error, "A product was not judged.");
+        }
+        tracing::info!(product = plan.product, rows, parts, elapsed = ?started.elapsed(), "Made anew.");
+        Ok(Made::Anew(ProductReport {
+            product: plan.product.clone(),
+            derived: true,
+            kept: rows as u64,
+            files: committed.files as u64,
+            version: Some(committed.version),
+            seconds: started.elapsed().as_secs_f64(),
+            ..ProductReport::default()
+        }))
+    }
+
+    /// `None`: nothing is to be made.
+    async fn prepare_gold(&self, plan: &GoldPlan, making: &Making<'_>) -> Result<Option<Ready>, FlowError> {
         let failed = |source| FlowError::Query {
             product: plan.product.clone(),
             source,
@@ -51,7 +131,11 @@ impl Mesh {
         let policy = self.policy();
         let query = self.query_with(self.contracts());
         let table = self.lake.table(plan.spec.clone()).await?;
-        let derivation = query.derive(&asker, &plan.sql, &LIMITS).await.map_err(failed)?;
+        let limits = Limits {
+            time: making.timeout.unwrap_or(LIMITS.time),
+            ..LIMITS
+        };
+        let derivation = query.derive(&asker, &plan.sql, &limits).await.map_err(failed)?;
         plan.fits(&derivation.schema())?;
         let key = plan.key.as_ref().map(|key| key.name.as_str());
         let inputs = derivation.inputs(key).map_err(failed)?;
@@ -68,7 +152,7 @@ impl Mesh {
             _ => Some(Replaced::All),
         };
         let in_parts = !plan.is_judged_whole() && inputs.iter().all(|input| !input.own_names);
-        let replaces = match stale {
+        let replaces = match plan.with(stale, &making.also) {
             None => {
                 if let Some(judging) = plan.judging.as_ref().filter(|_| plan.rejects()) {
                     self.forget_unpublished(judging).await?;
@@ -78,6 +162,7 @@ impl Mesh {
             Some(Replaced::Partitions { .. }) if !in_parts => Replaced::All,
             Some(stale) => stale,
         };
+        (making.begins)();
         for held in inputs.iter().filter_map(|input| input.held.as_ref()) {
             tracing::warn!(product = plan.product, "Made of an older version: {held}");
         }
@@ -96,7 +181,7 @@ impl Mesh {
             });
         }
         let batches = plan.stored(&batches)?;
-        let written: usize = batches.iter().map(RecordBatch::num_rows).sum();
+        let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
         self.audit.record(
             Record::new(Kind::Write, &plan.product, Outcome::Allow)
                 .with_principal(asker.principal)
@@ -104,55 +189,31 @@ impl Mesh {
                 .with_purpose(asker.purpose)
                 .with_rule(&plan.rule)
                 .with_policy(&plan.policy_digest)
-                .with_detail("rows", written)
+                .with_detail("rows", rows)
                 .with_detail("plugin", &plan.plugin_digest),
         )?;
         self.audit.flush()?;
-        // A round takes long, and nothing that the policy before let pass is committed after it.
-        if self.policies.current().digest() != plan.policy_digest {
-            return Ok(None);
-        }
-        let committed = table
-            .commit(Commit {
+        Ok(Some(Ready {
+            table,
+            rows,
+            parts: match &replaces {
+                Replaced::All => None,
+                Replaced::Partitions { values, .. } => Some(values.len()),
+            },
+            commit: Commit {
                 batches,
                 advances: vec![Advance {
                     app_id: counter,
                     from: count,
                     to: count.map_or(1, |count| count + 1),
                 }],
-                replaces: Some(replaces.clone()),
+                replaces: Some(replaces),
                 info: {
                     let mut info = info(plan, recipe, &inputs);
                     put_counts(&mut info, &counted);
                     info
                 },
-            })
-            .await;
-        let committed = match committed {
-            Ok(committed) => committed,
-            // Another process makes it too, and was quicker.
-            Err(LakeError::Moved { .. } | LakeError::OffsetConflict { .. }) => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        if let Some(judging) = &plan.judging
-            && let Err(error) = self.judge(judging).await
-        {
-            // The next look at all products does it.
-            tracing::warn!(product = plan.product, %error, "A product was not judged.");
-        }
-        let parts = match replaces {
-            Replaced::All => None,
-            Replaced::Partitions { values, .. } => Some(values.len()),
-        };
-        tracing::info!(product = plan.product, rows = written, parts, elapsed = ?started.elapsed(), "Made anew.");
-        Ok(Some(ProductReport {
-            product: plan.product.clone(),
-            derived: true,
-            kept: written as u64,
-            files: committed.files as u64,
-            version: Some(committed.version),
-            seconds: started.elapsed().as_secs_f64(),
-            ..ProductReport::default()
+            },
         }))
     }
 }
@@ -235,13 +296,13 @@ fn recipe(plan: &GoldPlan, inputs: &[Input]) -> String {
 
 /// What the rows that a table has were made of.
 #[derive(Deserialize)]
-struct Made {
+struct LastMade {
     recipe: String,
     /// Versions.
     inputs: BTreeMap<String, u64>,
 }
 
-async fn last_made(table: &Table) -> Result<Option<Made>, LakeError> {
+async fn last_made(table: &Table) -> Result<Option<LastMade>, LakeError> {
     let history = table.history();
     pin_mut!(history);
     while let Some(record) = history.next().await {
@@ -266,6 +327,24 @@ fn info(plan: &GoldPlan, recipe: String, inputs: &[Input]) -> Map<String, Value>
 }
 
 impl GoldPlan {
+    /// What is made anew: what is stale, and these values of the key too. All rows stay of one version of every input.
+    fn with(&self, stale: Option<Replaced>, also: &BTreeSet<Option<String>>) -> Option<Replaced> {
+        let Some(key) = self.key.as_ref().filter(|_| !also.is_empty()) else {
+            return stale;
+        };
+        match stale {
+            Some(Replaced::All) => Some(Replaced::All),
+            Some(Replaced::Partitions { column, mut values }) => {
+                values.extend(also.iter().cloned());
+                Some(Replaced::Partitions { column, values })
+            }
+            None => Some(Replaced::Partitions {
+                column: key.name.clone(),
+                values: also.clone(),
+            }),
+        }
+    }
+
     /// The rows as policy lets them be stored.
     fn stored(&self, promised: &[RecordBatch]) -> Result<Vec<RecordBatch>, FlowError> {
         promised.iter().map(|batch| self.mask(batch)).collect()
@@ -365,11 +444,11 @@ impl Mesh {
         let domains = fleet
             .domains()
             .filter(|domain| only.is_none_or(|only| only == domain.contract.domain));
-        domains.flat_map(|domain| self.gold_of(domain)).collect()
+        domains.flat_map(|domain| self.gold_by(domain)).collect()
     }
 
     /// The gold products of one version of a domain's plugin.
-    pub(crate) fn gold_of(&self, domain: &Domain) -> Vec<Result<GoldPlan, Refusal>> {
+    pub(crate) fn gold_by(&self, domain: &Domain) -> Vec<Result<GoldPlan, Refusal>> {
         let policy = self.policy();
         let contract = &domain.contract;
         let products = contract.gold.iter();
@@ -386,6 +465,31 @@ impl Mesh {
                 )
             })
             .collect()
+    }
+
+    /// One gold product, under the policy in force.
+    pub(crate) fn gold_of(&self, domain: &str, product: &str) -> Result<GoldPlan, Refusal> {
+        let fleet = self.plugins.fleet();
+        let parts = fleet.domain(domain).and_then(|domain| {
+            let contract = &domain.contract;
+            Some((
+                domain,
+                contract,
+                contract.product(product)?,
+                contract.gold(product)?,
+            ))
+        });
+        let (domain, contract, product, gold) = parts.ok_or_else(|| Refusal::NoGold {
+            product: format!("{domain}.{product}"),
+        })?;
+        GoldPlan::new(
+            contract,
+            product,
+            &gold.sql,
+            &self.policy(),
+            self.keys(),
+            domain.plugin.digest(),
+        )
     }
 }
 

@@ -10,7 +10,7 @@ use malla_lake::Layer;
 use super::{JudgePlan, Judged};
 use crate::error::Refusal;
 use crate::mesh::Mesh;
-use crate::run::{RunOptions, Stop};
+use crate::run::Stop;
 
 /// Judging takes at most one part in so many of the time.
 const SHARE: u32 = 10;
@@ -24,8 +24,8 @@ pub(crate) struct JudgeReport {
 
 impl Mesh {
     /// Judges every product that is of another version than it was. One that fails holds up no other.
-    pub(crate) async fn judge_all(&self, options: &RunOptions, layers: &[Layer], report: &mut JudgeReport) {
-        for plan in self.judge_plans(options.domain.as_deref()) {
+    pub(crate) async fn judge_all(&self, domain: Option<&str>, layers: &[Layer], report: &mut JudgeReport) {
+        for plan in self.judge_plans(domain) {
             let plan = match plan {
                 Ok(plan) => plan,
                 // Whoever makes the product says why it cannot be.
@@ -61,13 +61,13 @@ impl Mesh {
     }
 
     /// Goes on until a run is to stop.
-    pub(crate) async fn keep_judging(self: Arc<Self>, options: RunOptions, stop: Stop) -> JudgeReport {
+    pub(crate) async fn keep_judging(self: Arc<Self>, domain: Option<String>, stop: Stop) -> JudgeReport {
         let mut report = JudgeReport::default();
         while !stop.is_asked() {
             let begun = Instant::now();
             // What is cut off is judged anew.
             tokio::select! {
-                () = self.judge_all(&options, &[Layer::Curated, Layer::Gold], &mut report) => {}
+                () = self.judge_all(domain.as_deref(), &[Layer::Curated, Layer::Gold], &mut report) => {}
                 () = stop.asked() => break,
             }
             let pause = self.config.quality.interval().max(begun.elapsed() * SHARE);

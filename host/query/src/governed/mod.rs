@@ -31,6 +31,11 @@ use names::{distance, listed, object, sql_name, table_id};
 use provider::{GovernedTable, Shown};
 use stored::{Stored, StoredColumn};
 
+/// A table's name as policies write it, of one in a query.
+pub(crate) fn object_of(name: &TableReference) -> Option<String> {
+    table_id(name).map(|id| object(&id))
+}
+
 /// Who asks, and what for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asker {
