@@ -81,6 +81,9 @@ impl Clock {
 
     /// Goes on until the run is to stop, and the runs that were begun have ended.
     pub(crate) async fn keep(self) -> ScheduleReport {
+        if self.jobs.is_empty() {
+            return ScheduleReport::default();
+        }
         let mut running = JoinSet::new();
         let mut under_way: BTreeMap<String, Over> = BTreeMap::new();
         let cursors = Cursors::new(self.sources.mesh.lake().clone());
