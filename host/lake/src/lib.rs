@@ -3,6 +3,7 @@
 //! INVARIANT: a commit lands whole or not at all, and at most once for each range of source offsets that it advances:
 //! the rows and the new offsets are one Delta commit, and the old offsets are checked on the snapshot it is built on.
 
+mod attempt;
 mod backoff;
 mod commit;
 mod config;
@@ -11,6 +12,7 @@ mod id;
 mod lake;
 mod land;
 mod log;
+mod maintain;
 mod shape;
 mod spec;
 mod state;
@@ -25,5 +27,6 @@ pub use config::WriterConfig;
 pub use error::LakeError;
 pub use id::{Layer, TableId};
 pub use lake::Lake;
+pub use maintain::{Cleaned, CompactConfig, Compacted, Expired, Expiry, Size, Vacuum, Vacuumed};
 pub use spec::TableSpec;
 pub use table::Table;

@@ -90,7 +90,7 @@ impl Table {
     /// The store's error.
     pub async fn offset(&self, app_id: &str) -> Result<Option<i64>, LakeError> {
         let mut state = self.inner.state.lock().await;
-        self.inner.refresh(&mut state).await?;
+        self.inner.look(&mut state).await?;
         state
             .learn(&self.inner.id, &self.inner.log, std::iter::once(app_id))
             .await?;
@@ -114,7 +114,7 @@ impl Table {
         let inner = &self.inner;
         stream::once(async move {
             let mut state = inner.state.lock().await;
-            inner.refresh(&mut state).await?;
+            inner.look(&mut state).await?;
             Ok::<_, LakeError>(state.at())
         })
         .map_ok(move |newest| {
@@ -191,6 +191,14 @@ impl Table {
 }
 
 impl Inner {
+    /// Moves to the newest version, as far as offsets go, and refuses it if the table became another one.
+    pub(crate) async fn look(&self, state: &mut State) -> Result<(), LakeError> {
+        if state.look(&self.id, &self.log).await? {
+            accept(&self.id, &self.shape, state.snapshot())?;
+        }
+        Ok(())
+    }
+
     /// Moves to the newest version, and refuses it if the table became another one.
     pub(crate) async fn refresh(&self, state: &mut State) -> Result<(), LakeError> {
         if state.refresh(&self.id, &self.log).await? {

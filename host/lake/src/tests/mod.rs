@@ -2,6 +2,8 @@
 
 mod commits;
 mod faults;
+mod growth;
+mod maintain;
 mod partitions;
 mod random;
 mod statistics;
