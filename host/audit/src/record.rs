@@ -31,6 +31,10 @@ pub enum Kind {
     Erase,
     /// A generation of keys began.
     Rotate,
+    /// Rows older than their retention were removed from a table.
+    Expire,
+    /// Files that a table does not need any more were deleted.
+    Vacuum,
 }
 
 impl Kind {
@@ -47,6 +51,8 @@ impl Kind {
             Self::Reload => "reload",
             Self::Erase => "erase",
             Self::Rotate => "rotate",
+            Self::Expire => "expire",
+            Self::Vacuum => "vacuum",
         }
     }
 }

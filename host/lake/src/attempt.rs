@@ -40,6 +40,11 @@ impl Begun {
         Self(Instant::now(), SystemTime::now())
     }
 
+    #[cfg(test)]
+    pub(crate) fn ago(age: Duration) -> Self {
+        Self(Instant::now(), SystemTime::now() - age)
+    }
+
     /// One clock stands still while the machine sleeps, the other can be set.
     fn elapsed(self) -> Duration {
         self.0.elapsed().max(self.1.elapsed().unwrap_or_default())

@@ -11,6 +11,7 @@ use deltalake::checkpoints;
 use deltalake::kernel::{EagerSnapshot, Remove};
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use futures::StreamExt;
+use malla_contract::Date;
 
 use crate::attempt::{Attempt, Begun, Draft, Guard};
 use crate::state::State;
@@ -109,6 +110,11 @@ impl Inner {
             let file = file.map_err(&delta)?;
             let is_replaced = match replaced {
                 Replaced::All => true,
+                Replaced::From { column, first } => {
+                    let of = file.partition_values_map().remove(column).flatten();
+                    let day = of.and_then(|of| of.parse::<Date>().ok());
+                    day.is_none_or(|day| day >= *first)
+                }
                 Replaced::Partitions { column, values } => {
                     let of = file.partition_values_map().remove(column).flatten();
                     values.contains(&of)

@@ -30,6 +30,10 @@ pub(crate) enum Command {
     Doctor(Config),
     /// Process what the sources hold
     Run(Run),
+    /// Put small files of tables together, remove what is older than its retention, delete what nobody needs
+    ///
+    /// `malla run` does this by the way ([maintenance] in malla.toml).
+    Maintain(Maintain),
     /// Write realistic events into the sources, about one in a hundred dirty
     Simulate(Simulate),
     /// Ask the lake with SQL, read-only, as policy lets the asker see it
@@ -88,6 +92,21 @@ pub(crate) struct Run {
     /// Stop when the sources are drained
     #[arg(long)]
     pub(crate) once: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Maintain {
+    #[command(flatten)]
+    pub(crate) config: Config,
+    /// Only these tables: `ventas`, `ventas.transacciones`, `ventas_raw.transacciones`
+    #[arg(value_name = "DOMAIN[.TABLE]")]
+    pub(crate) only: Option<String>,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     /// Print the result as JSON
     #[arg(long)]
     pub(crate) json: bool,

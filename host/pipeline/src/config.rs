@@ -9,6 +9,7 @@ use malla_source::{KafkaConfig, SftpConfig};
 use serde::Deserialize;
 
 use crate::error::ConfigError;
+use crate::maintain::{self, MaintenanceConfig, RetentionConfig};
 
 /// A mesh's configuration. Paths are relative to the folder of `malla.toml`; [`Config::load`] makes them absolute.
 #[derive(Debug, Clone, Deserialize)]
@@ -36,6 +37,12 @@ pub struct Config {
     /// When products that are made of others are made anew.
     #[serde(default)]
     pub gold: GoldConfig,
+    /// How tables are kept small.
+    #[serde(default)]
+    pub maintenance: MaintenanceConfig,
+    /// How long the host's own tables are kept.
+    #[serde(default)]
+    pub retention: RetentionConfig,
     /// What a batch may cost.
     #[serde(default)]
     pub limits: LimitsConfig,
@@ -224,6 +231,9 @@ impl Config {
         if !(self.gold.seconds >= 0.0 && self.gold.seconds <= 86_400.0) {
             return bad("`gold.seconds` must be 0 to 86400");
         }
+        if let Err(wrong) = self.maintenance.check().and_then(|()| self.retention.check()) {
+            return bad(wrong);
+        }
         for (domain, sources) in &self.sources {
             for (source, place) in sources {
                 let (kind, checked) = match place {
@@ -251,7 +261,7 @@ impl Config {
 /// The text of `malla.toml` for a new mesh, with one source a line in `sources`.
 #[must_use]
 pub fn template(sources: &[(&str, &str)]) -> String {
-    let mut text = String::from(TEMPLATE);
+    let mut text = TEMPLATE.replace("{MAINTENANCE}", maintain::TEMPLATE.trim_end());
     for (domain, source) in sources {
         text.push_str(&format!(
             "\n[sources.{domain}.{source}]\ndirectory = \"sources/{domain}/{source}\"\n"
@@ -278,6 +288,8 @@ seconds = 5.0                 # .. or when they have waited this long
 
 [gold]
 seconds = 10.0                # products made of others are made anew at most this often
+
+{MAINTENANCE}
 
 # [limits]                    # what one batch may cost in the sandbox
 # memory_mib = 256
@@ -386,6 +398,8 @@ mod tests {
             ("rows = 500000", "rows = 0"),
             ("seconds = 5.0", "seconds = -1.0"),
             ("seconds = 5.0", "seconds = nan"),
+            ("keep_hours = 168.0", "keep_hours = 0.5"),
+            ("# [retention] ", "[retention]\nraw_days = 0 #"),
         ] {
             std::fs::write(&path, template(&[]).replacen(from, to, 1)).unwrap();
             assert!(Config::load(&path).is_err(), "{to}");

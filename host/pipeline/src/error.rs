@@ -48,6 +48,8 @@ pub enum MeshError {
     NoPlugins { path: PathBuf },
     #[error("no domain `{domain}` among the plugins: there is {known}")]
     UnknownDomain { domain: String, known: String },
+    #[error("no table or domain `{name}`: there are {known}")]
+    UnknownTable { name: String, known: String },
 }
 
 /// A plugin, or one flow of it, cannot run; the others do.

@@ -11,6 +11,7 @@ mod dead_letters;
 mod error;
 mod gold;
 mod kept;
+mod maintain;
 mod mesh;
 mod metrics;
 mod plan;
@@ -27,6 +28,7 @@ mod workers;
 
 pub use config::{BatchConfig, CommitConfig, Config, LimitsConfig, SourceConfig, template};
 pub use error::{ConfigError, FlowError, MeshError, Refusal, TrialError};
+pub use maintain::{MaintainOptions, MaintenanceConfig, RetentionConfig, TableReport};
 pub use mesh::{Mesh, contracts, open_audit, today};
 pub use metrics::Metrics;
 pub use report::ProductReport;

@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use malla_quality::Verdict;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
-    Error, Gauge, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+    Error, Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    TextEncoder,
 };
 
 use crate::commit::Tick;
@@ -42,6 +43,8 @@ pub struct Metrics {
     reloads: IntCounterVec,
     reload_successful: IntGauge,
     reload_timestamp: Gauge,
+    maintenance_failures: IntCounter,
+    maintenance_timestamp: Gauge,
 }
 
 impl Metrics {
@@ -121,6 +124,14 @@ impl Metrics {
                 "malla_policy_last_reload_success_timestamp_seconds",
                 "When the policy in force was taken into force.",
             )?,
+            maintenance_failures: IntCounter::new(
+                "malla_maintenance_failures_total",
+                "Rounds of maintenance in which a table failed.",
+            )?,
+            maintenance_timestamp: Gauge::new(
+                "malla_maintenance_last_success_timestamp_seconds",
+                "When all tables were last maintained. 0: not since the start.",
+            )?,
         };
         let registry = &metrics.registry;
         registry.register(Box::new(metrics.lines.clone()))?;
@@ -136,6 +147,8 @@ impl Metrics {
         registry.register(Box::new(metrics.reloads.clone()))?;
         registry.register(Box::new(metrics.reload_successful.clone()))?;
         registry.register(Box::new(metrics.reload_timestamp.clone()))?;
+        registry.register(Box::new(metrics.maintenance_failures.clone()))?;
+        registry.register(Box::new(metrics.maintenance_timestamp.clone()))?;
         registry.register(Box::new(ProcessCollector::for_self()))?;
         // A rate needs a zero to begin at.
         for outcome in [CHANGED, FAILED] {
@@ -218,10 +231,17 @@ impl Metrics {
         self.reload_successful.set(0);
     }
 
+    pub(crate) fn maintained(&self, failed: bool) {
+        if failed {
+            self.maintenance_failures.inc();
+        } else {
+            self.maintenance_timestamp.set(seconds_now());
+        }
+    }
+
     fn in_force(&self) {
         self.reload_successful.set(1);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.reload_timestamp.set(now.as_secs_f64());
+        self.reload_timestamp.set(seconds_now());
     }
 
     /// All of them, in Prometheus' text format.
@@ -231,4 +251,9 @@ impl Metrics {
     pub fn text(&self) -> Result<String, Error> {
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }
+}
+
+fn seconds_now() -> f64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    now.as_secs_f64()
 }

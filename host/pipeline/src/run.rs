@@ -105,6 +105,8 @@ impl Mesh {
         }
         let gold =
             (!options.once).then(|| tokio::spawn(Arc::clone(self).keep_gold(options.clone(), stop.clone())));
+        let maintained = (!options.once && self.config.maintenance.enabled)
+            .then(|| tokio::spawn(Arc::clone(self).keep_maintained(options.clone(), stop.clone())));
         for flow in running {
             match flow.await {
                 Ok(mut outcome) => {
@@ -127,6 +129,9 @@ impl Mesh {
         }
         report.products.extend(made.products.into_values());
         report.failures.extend(made.failures.into_values());
+        if let Some(maintained) = maintained {
+            let _ = maintained.await;
+        }
         workers.finish();
         watcher.abort();
         self.audit.flush()?;

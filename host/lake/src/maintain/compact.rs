@@ -16,6 +16,8 @@ use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderB
 use serde_json::{Map, Value};
 use tokio::runtime::Handle;
 
+use serde::Serialize;
+
 use crate::attempt::{Attempt, Begun, Draft, Guard};
 use crate::maintain::bytes;
 use crate::table::Inner;
@@ -40,7 +42,7 @@ impl Default for CompactConfig {
 }
 
 /// What became of small files.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Compacted {
     /// Files that were put together, or would be.
     pub files: usize,

@@ -7,6 +7,8 @@ use deltalake::protocol::DeltaOperation;
 use malla_contract::{Date, civil};
 use serde_json::{Map, Value};
 
+use serde::Serialize;
+
 use crate::attempt::{Attempt, Begun, Draft, Guard};
 use crate::maintain::bytes;
 use crate::table::Inner;
@@ -28,7 +30,7 @@ pub struct Expiry {
 }
 
 /// What went.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Expired {
     /// Days.
     pub days: BTreeSet<String>,

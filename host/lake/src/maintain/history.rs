@@ -8,6 +8,8 @@ use deltalake::{DeltaTable, Path};
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::{ObjectStore, ObjectStoreExt};
 
+use serde::Serialize;
+
 use crate::table::Inner;
 use crate::{LakeError, Table};
 
@@ -20,10 +22,12 @@ const SHARE: u32 = 7;
 const GRACE: Duration = Duration::from_secs(2 * 3600);
 
 /// What the log forgot.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Cleaned {
     /// Files of the log: entries and checkpoints.
     pub files: usize,
+    /// Versions before this one are forgotten.
+    pub before: u64,
 }
 
 /// The files of a log.
@@ -92,7 +96,10 @@ impl Table {
         let first = known.map_or(0, |(version, _)| *version);
         let gone = files.all.iter().filter(|(version, _)| *version < first);
         let gone: Vec<Path> = gone.map(|(_, path)| path.clone()).collect();
-        let cleaned = Cleaned { files: gone.len() };
+        let cleaned = Cleaned {
+            files: gone.len(),
+            before: first,
+        };
         if dry_run {
             return Ok(cleaned);
         }

@@ -18,11 +18,13 @@ pub use expire::{Expired, Expiry};
 pub use history::Cleaned;
 pub use vacuum::{Vacuum, Vacuumed};
 
+use serde::Serialize;
+
 use crate::table::Inner;
 use crate::{LakeError, Table};
 
 /// How large a table is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Size {
     /// Files of the newest version.
     pub files: usize,

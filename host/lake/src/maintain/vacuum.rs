@@ -6,11 +6,14 @@
 //! that age was named by then or never will be, and what was named and is not any more was removed before.
 
 use std::collections::{BTreeSet, HashSet};
-use std::time::Duration;
+use std::path::PathBuf;
+use std::time::{Duration, UNIX_EPOCH};
 
 use deltalake::Path;
 use futures::TryStreamExt;
 use object_store::{ObjectMeta, ObjectStore};
+
+use serde::Serialize;
 
 use crate::attempt::LONGEST;
 use crate::maintain::history::ago;
@@ -42,7 +45,7 @@ impl Default for Vacuum {
 }
 
 /// What went from the disk.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Vacuumed {
     /// Files.
     pub files: usize,
@@ -70,21 +73,23 @@ impl Table {
                 old.push(file);
             }
         }
+        let mut vacuumed = table.halves(cutoff, dry_run).await?;
         if old.is_empty() {
-            return Ok(Vacuumed::default());
+            return Ok(vacuumed);
         }
         let log = table.log_files().await?;
         let Some(oldest) = log.oldest_read(ago(vacuum.retention)) else {
             // The table, or what its log holds, is younger than the retention.
-            return Ok(Vacuumed::default());
+            return Ok(vacuumed);
         };
         let mut needed = table.named(oldest).await?;
-        needed.extend(table.named(table.newest().await?.version()).await?);
+        let newest = table.newest().await?.version();
+        needed.extend(table.named(newest).await?);
         let mut pinned = HashSet::new();
-        for version in &vacuum.keep {
+        // A later one is of a table that was restored to an earlier version since.
+        for version in vacuum.keep.range(..=newest) {
             pinned.extend(table.named(*version).await?);
         }
-        let mut vacuumed = Vacuumed::default();
         let mut gone: Vec<Path> = Vec::new();
         for ObjectMeta { location, size, .. } in old {
             if needed.contains(&location) {
@@ -112,9 +117,68 @@ fn is_data(path: &Path) -> bool {
 }
 
 impl Inner {
+    /// Deletes files that a process was killed in writing to a local disk. Listings of the store pass them over. (An object
+    /// store shows only what is whole; it has rules of its own for what was begun.)
+    async fn halves(&self, cutoff: i64, dry_run: bool) -> Result<Vacuumed, LakeError> {
+        let Ok(folder) = self.log.root_url().to_file_path() else {
+            return Ok(Vacuumed::default());
+        };
+        let look = move || {
+            let mut vacuumed = Vacuumed::default();
+            for (path, size) in halves(&folder, cutoff)? {
+                match (!dry_run).then(|| std::fs::remove_file(path)) {
+                    // Another host was quicker.
+                    Some(Err(error)) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                    Some(removed) => removed?,
+                    None => {}
+                }
+                vacuumed.files += 1;
+                vacuumed.bytes += size;
+            }
+            Ok(vacuumed)
+        };
+        let failed = |reason: String| LakeError::Writer {
+            table: self.id.clone(),
+            reason,
+        };
+        let looked: std::io::Result<Vacuumed> = tokio::task::spawn_blocking(look)
+            .await
+            .map_err(|error| failed(error.to_string()))?;
+        looked.map_err(|error| failed(error.to_string()))
+    }
+
     /// The files of a version.
     async fn named(&self, version: u64) -> Result<HashSet<Path>, LakeError> {
         let files = self.files_at(version).await?;
         Ok(files.iter().map(|file| file.object_store_path()).collect())
     }
+}
+
+/// Files below a folder that are older than this, and are called as the store calls what it has not finished: `name#1`.
+fn halves(folder: &std::path::Path, cutoff: i64) -> std::io::Result<Vec<(PathBuf, u64)>> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                folders.push(entry.path());
+                continue;
+            }
+            let name = entry.file_name();
+            let number = name.to_str().and_then(|name| name.rsplit_once('#'));
+            let is_half = number.is_some_and(|(_, number)| {
+                !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+            });
+            if !is_half {
+                continue;
+            }
+            let of = entry.metadata()?;
+            let written = of.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+            if i64::try_from(written.as_millis()).is_ok_and(|written| written < cutoff) {
+                found.push((entry.path(), of.len()));
+            }
+        }
+    }
+    Ok(found)
 }

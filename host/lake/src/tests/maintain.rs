@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use deltalake::protocol::DeltaOperation;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 
 use super::faults::Faulty;
 use super::store::Fault;
 use super::*;
+use crate::attempt::{Attempt, Begun, Draft, Guard, LONGEST};
 use crate::{Changed, CompactConfig, Expiry, LakeError, Replaced, Vacuum};
 
 const DAY_SECONDS: u64 = 86_400;
@@ -274,7 +276,9 @@ async fn a_vacuum_takes_what_is_old_and_unneeded_and_nothing_else() {
         .path()
         .join("ventas/curated/transacciones/fecha=2026-11-21/region=EU");
     std::fs::write(folder.join("part-old.parquet"), b"x").unwrap();
+    std::fs::write(folder.join("part-half.parquet#1"), b"xx").unwrap();
     age(dir.path(), 8);
+    std::fs::write(folder.join("part-going.parquet#2"), b"xx").unwrap();
     std::fs::write(folder.join("part-running.parquet"), b"x").unwrap();
     std::fs::write(folder.join("notes.txt"), b"somebody's").unwrap();
     table.compact(&small(), false).await.unwrap();
@@ -284,9 +288,11 @@ async fn a_vacuum_takes_what_is_old_and_unneeded_and_nothing_else() {
     let before = rows_as_text(&reader).await;
     let vacuum = Vacuum::default();
     let would = table.vacuum(&vacuum, true).await.unwrap();
-    assert_eq!((would.files, would.bytes), (1, 1));
+    assert_eq!((would.files, would.bytes), (2, 3));
     assert_eq!(table.vacuum(&vacuum, false).await.unwrap(), would);
-    assert!(!folder.join("part-old.parquet").exists());
+    assert!(!folder.join("part-old.parquet").exists() && !folder.join("part-half.parquet#1").exists());
+    assert!(folder.join("part-going.parquet#2").exists());
+    std::fs::remove_file(folder.join("part-going.parquet#2")).unwrap();
     assert_eq!(data_files(dir.path()).len(), 60 + 6 + 1);
     assert_eq!(rows_as_text(&reader).await, before);
 
@@ -304,18 +310,6 @@ async fn a_vacuum_takes_what_is_old_and_unneeded_and_nothing_else() {
     assert!(folder.join("part-running.parquet").exists() && folder.join("notes.txt").exists());
     assert_eq!(data_files(dir.path()).len(), 6 + 1);
     assert_eq!(rows_as_text(&table).await, before);
-    assert!(
-        table
-            .vacuum(
-                &Vacuum {
-                    keep: BTreeSet::from([99]),
-                    ..vacuum
-                },
-                false
-            )
-            .await
-            .is_err()
-    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -435,6 +429,14 @@ async fn the_log_forgets_what_is_older_than_the_retention_but_no_version_that_is
     assert!(clean(&[]).await > 0);
     assert_eq!(entries(), ["10.json", "11.json", "12.json"]);
     assert_eq!(clean(&[]).await, 0);
+    let forgotten = Vacuum {
+        keep: BTreeSet::from([2]),
+        ..Vacuum::default()
+    };
+    assert!(
+        table.vacuum(&forgotten, false).await.is_err(),
+        "nobody knows what is to be kept"
+    );
 
     // Whoever opens it now goes on with rows and offsets, and whoever opened it before with offsets.
     let opened = lake_at(dir.path()).table(spec()).await.unwrap();
@@ -448,4 +450,43 @@ async fn the_log_forgets_what_is_older_than_the_retention_but_no_version_that_is
         .path()
         .join("ventas/curated/transacciones/_delta_log/00000000000000000013.json");
     assert!(newest.metadata().unwrap().modified().unwrap() > SystemTime::now() - week);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checkpoint_for_the_past_leaves_the_hint_at_the_newest() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = config();
+    config.checkpoint_interval = 5.try_into().unwrap();
+    let lake = Lake::open(dir.path().to_str().unwrap(), config).unwrap();
+    let table = lake.table(spec()).await.unwrap();
+    ten_commits(&table).await;
+    age(dir.path(), 9);
+    table.commit(commit(P0, Some(100), 110)).await.unwrap();
+    let week = Duration::from_secs(7 * DAY_SECONDS);
+    let cleaned = table.clean_log(week, &BTreeSet::from([6]), false).await.unwrap();
+    assert_eq!(cleaned.before, 4);
+    let log = dir.path().join("ventas/curated/transacciones/_delta_log");
+    assert!(log.join("00000000000000000006.checkpoint.parquet").exists());
+    let hint = std::fs::read_to_string(log.join("_last_checkpoint")).unwrap();
+    assert!(hint.contains("\"version\":9"), "{hint}");
+    let opened = lake_at(dir.path()).existing(&id()).await.unwrap().unwrap();
+    assert_eq!(ids(&opened).await, (0..110).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_whose_files_a_vacuum_may_have_taken_is_given_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = lake_at(dir.path()).table(spec()).await.unwrap();
+    let draft = Draft {
+        operation: DeltaOperation::Delete { predicate: None },
+        info: Map::new(),
+        advances: vec![advance(P0, None, 10)],
+        files: Vec::new(),
+        rows: 0,
+        begun: Begun::ago(LONGEST * 2),
+    };
+    let attempt = Attempt::new(&table.inner, draft, &[], Guard::Adds).unwrap();
+    let error = attempt.run().await.unwrap_err();
+    assert!(matches!(error, LakeError::TooLate { .. }), "{error}");
+    assert_eq!(table.offset(P0).await.unwrap(), None);
 }

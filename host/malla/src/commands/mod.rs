@@ -5,6 +5,7 @@ mod demo;
 mod doctor;
 mod init;
 mod keys;
+mod maintain;
 mod plugin;
 mod policy;
 mod query;
@@ -25,6 +26,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::Init(arguments) => init::init(&arguments.dir),
         Command::Doctor(arguments) => doctor::doctor(&arguments.config),
         Command::Run(arguments) => run::run(&arguments),
+        Command::Maintain(arguments) => maintain::maintain(&arguments),
         Command::Simulate(arguments) => simulate::simulate(&arguments),
         Command::Query(arguments) => query::query(&arguments),
         Command::Policy(command) => policy::policy(&command),

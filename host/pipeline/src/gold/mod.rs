@@ -4,6 +4,7 @@
 //! table that it was made for, so rows are of one version of every input.
 
 mod plan;
+mod retention;
 mod schedule;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -75,16 +76,25 @@ impl Mesh {
             Some(last) if last.recipe == recipe => {
                 stale(plan, &inputs, &last.inputs).await.map_err(failed)?
             }
-            _ => Some(Replaced::All),
+            _ => Stale::Rows(Replaced::All),
         };
         let in_parts = !plan.is_judged_whole() && inputs.iter().all(|input| !input.own_names);
         let replaces = match stale {
-            None => return Ok(None),
-            Some(Replaced::Partitions { .. }) if !in_parts => Replaced::All,
-            Some(stale) => stale,
+            Stale::Nothing => return Ok(None),
+            Stale::Versions => None,
+            Stale::Rows(Replaced::Partitions { .. }) if !in_parts => Some(Replaced::All),
+            Stale::Rows(stale) => Some(stale),
         };
-        let made = derivation.rows(&replaces).await.map_err(failed)?;
-        let batches = plan.stored(&made)?;
+        let (batches, replaces) = match replaces {
+            None => (Vec::new(), None),
+            Some(replaces) => {
+                let replaces = retention::leave_closed(plan, &inputs, replaces)
+                    .await
+                    .map_err(failed)?;
+                let made = derivation.rows(&replaces).await.map_err(failed)?;
+                (plan.stored(&made)?, Some(replaces))
+            }
+        };
         let written: usize = batches.iter().map(RecordBatch::num_rows).sum();
         self.audit.record(
             Record::new(Kind::Write, &plan.product, Outcome::Allow)
@@ -109,7 +119,7 @@ impl Mesh {
                     from: count,
                     to: count.map_or(1, |count| count + 1),
                 }],
-                replaces: Some(replaces.clone()),
+                replaces: replaces.clone(),
                 info: info(plan, recipe, &inputs),
             })
             .await;
@@ -120,8 +130,10 @@ impl Mesh {
             Err(error) => return Err(error.into()),
         };
         let parts = match replaces {
-            Replaced::All => None,
-            Replaced::Partitions { values, .. } => Some(values.len()),
+            // The inputs' files were put together, or nothing came with their offsets: no row is another.
+            None => return Ok(None),
+            Some(Replaced::All | Replaced::From { .. }) => None,
+            Some(Replaced::Partitions { values, .. }) => Some(values.len()),
         };
         tracing::info!(product = plan.product, rows = written, parts, elapsed = ?started.elapsed(), "Made anew.");
         Ok(Some(ProductReport {
@@ -136,12 +148,22 @@ impl Mesh {
     }
 }
 
-/// What has to be made anew, given that nothing but the inputs' rows changed. `None`: nothing did.
+/// How far a product is behind its inputs.
+enum Stale {
+    Nothing,
+    /// They have other versions, of the same rows.
+    Versions,
+    /// These are to be made anew.
+    Rows(Replaced),
+}
+
+/// What has to be made anew, given that nothing but the inputs' rows changed.
 async fn stale(
     plan: &GoldPlan,
     inputs: &[Input],
     before: &BTreeMap<String, u64>,
-) -> Result<Option<Replaced>, malla_query::QueryError> {
+) -> Result<Stale, malla_query::QueryError> {
+    let all = Stale::Rows(Replaced::All);
     let mut values = BTreeSet::new();
     let mut moved = false;
     for input in inputs {
@@ -151,31 +173,37 @@ async fn stale(
             .copied()
             .filter(|last| *last <= input.version)
         else {
-            return Ok(Some(Replaced::All));
+            return Ok(all);
         };
         if last == input.version {
             continue;
         }
         moved = true;
         let Some(column) = &input.aligned else {
-            return Ok(Some(Replaced::All));
+            if input.unchanged_since(last).await? {
+                continue;
+            }
+            return Ok(all);
         };
         match input.changed_since(last, column).await? {
             Changed::Partitions(changed) => values.extend(changed),
-            Changed::Unknown => return Ok(Some(Replaced::All)),
+            Changed::Unknown => return Ok(all),
         }
     }
     if !moved {
-        return Ok(None);
+        return Ok(Stale::Nothing);
+    }
+    if values.is_empty() {
+        return Ok(Stale::Versions);
     }
     let Some(key) = &plan.key else {
-        return Ok(Some(Replaced::All));
+        return Ok(all);
     };
-    if !values.is_empty() && !key.required {
+    if !key.required {
         // A row of an outer join that finds its other half leaves the rows without a key.
         values.insert(None);
     }
-    Ok(Some(Replaced::Partitions {
+    Ok(Stale::Rows(Replaced::Partitions {
         column: key.name.clone(),
         values,
     }))
@@ -198,13 +226,13 @@ fn recipe(plan: &GoldPlan, inputs: &[Input]) -> String {
 
 /// What the rows that a table has were made of.
 #[derive(Deserialize)]
-struct Made {
+pub(crate) struct Made {
     recipe: String,
     /// Versions.
-    inputs: BTreeMap<String, u64>,
+    pub(crate) inputs: BTreeMap<String, u64>,
 }
 
-async fn last_made(table: &Table) -> Result<Option<Made>, LakeError> {
+pub(crate) async fn last_made(table: &Table) -> Result<Option<Made>, LakeError> {
     let history = table.history();
     pin_mut!(history);
     while let Some(record) = history.next().await {
