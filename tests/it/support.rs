@@ -312,6 +312,19 @@ impl Running {
         std::fs::read_to_string(&self.log).unwrap()
     }
 
+    /// Seconds that it computed so far.
+    pub(crate) fn computed(&self) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        // The name, in brackets, may hold anything.
+        let fields = stat.rsplit_once(')').unwrap().1.split_whitespace();
+        let ticks: u64 = fields
+            .skip(11)
+            .take(2)
+            .map(|ticks| ticks.parse::<u64>().unwrap())
+            .sum();
+        ticks as f64 / 100.0
+    }
+
     /// Without giving it time for anything.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();

@@ -1,6 +1,6 @@
 //! `cargo xtask conformance`: the demo's tables and the contracts, read with other people's tools.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -32,6 +32,7 @@ pub(crate) fn run() -> Result<()> {
             .args(["demo", "--once", "--events", "100000", "--dir"])
             .arg(&mesh),
     )?;
+    maintained(&mesh)?;
     shell::run(
         "tables, by deltalake and polars",
         command(&python).arg("xtask/conformance/tables.py").arg(&mesh),
@@ -62,6 +63,29 @@ pub(crate) fn run() -> Result<()> {
                 .args(["lint", "--json-schema"])
                 .arg(root().join("host/contract/schema/odcs-json-schema-v3.1.0.json"))
                 .arg(contract),
+        )?;
+    }
+    Ok(())
+}
+
+/// More events, so that there are small files, and these put together.
+fn maintained(mesh: &Path) -> Result<()> {
+    let config = mesh.join("malla.toml");
+    let text = std::fs::read_to_string(&config)?;
+    let few = text.replace("# min_files = 8 ", "min_files = 2 # ");
+    anyhow::ensure!(few != text, "{} has no `# min_files = 8`", config.display());
+    std::fs::write(&config, few)?;
+    for command in [
+        &["simulate", "--events", "20000"][..],
+        &["run", "--once"],
+        &["maintain"],
+    ] {
+        shell::run(
+            &format!("malla {}", command.join(" ")),
+            shell::command(Profile::Release.malla())
+                .args(command)
+                .arg("--config")
+                .arg(&config),
         )?;
     }
     Ok(())

@@ -23,6 +23,7 @@ cargo xtask COMMAND
                     measure `malla run` from a topic of EVENTS (default 3000000) on a real broker, and from files
   conformance       read the demo's tables and contracts with other people's tools (PyPI)
   chaos [KILLS]     kill `malla run` KILLS times (default 50) during one run of 200,000 events, and count
+  growth            measure what a commit and opening a table cost as its log grows to 1,000 commits
   fuzz-sql [SECONDS]
                     ask random SQL for SECONDS (default 600), and look for values that policy hides
 
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         Some("throughput") => throughput::run(rest.first().map_or("3000000", String::as_str)),
         Some("conformance") => conformance::run(),
         Some("chaos") => test::chaos(rest.first().map_or("50", String::as_str)),
+        Some("growth") => test::growth(),
         Some("fuzz-sql") => test::fuzz_sql(rest.first().map_or("600", String::as_str)),
         None | Some("help" | "--help" | "-h") => {
             print!("{HELP}");

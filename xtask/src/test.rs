@@ -1,4 +1,4 @@
-//! `cargo xtask test`, `cargo xtask doc`, `cargo xtask chaos`.
+//! `cargo xtask test` and its long relatives.
 
 use std::time::Instant;
 
@@ -78,6 +78,18 @@ pub(crate) fn chaos(kills: &str) -> Result<()> {
                 "killed",
             ])
             .env("MALLA_TEST_KILLS", kills)
+            .env("MALLA_TEST_BINARY", Profile::Release.malla()),
+    )
+}
+
+/// What tables cost as their logs grow.
+pub(crate) fn growth() -> Result<()> {
+    demo::build()?;
+    shell::run(
+        "growth",
+        cargo()
+            .args(["test", "--workspace", "--lib", "--test", "it", "--"])
+            .args(["--ignored", "--nocapture", "growth_of"])
             .env("MALLA_TEST_BINARY", Profile::Release.malla()),
     )
 }

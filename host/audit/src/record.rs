@@ -35,6 +35,10 @@ pub enum Kind {
     Hold,
     /// It is again: readers get the newest version.
     Release,
+    /// Rows older than their retention were removed from a table.
+    Expire,
+    /// Files that a table does not need any more were deleted.
+    Vacuum,
 }
 
 impl Kind {
@@ -53,6 +57,8 @@ impl Kind {
             Self::Rotate => "rotate",
             Self::Hold => "hold",
             Self::Release => "release",
+            Self::Expire => "expire",
+            Self::Vacuum => "vacuum",
         }
     }
 }

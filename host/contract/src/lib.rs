@@ -24,6 +24,7 @@ mod model;
 mod names;
 mod parse;
 mod quality;
+mod retention;
 mod stored;
 mod vocabulary;
 mod yaml;
@@ -39,5 +40,6 @@ pub use names::rust_identifier;
 pub use quality::{
     Check, CheckKind, CheckSeverity, IgnoreRow, Literal, MustBe, Number, Unit, compare_decimals,
 };
+pub use retention::{Retention, RetentionUnit};
 pub use vocabulary::{Classification, MaskKind, MaskMisfit, PersonalKind, UnknownWord};
 pub use yaml::MAX_BYTES;

@@ -5,7 +5,7 @@ use std::fmt;
 
 use semver::Version;
 
-use crate::{Check, CheckSeverity, Classification, Format};
+use crate::{Check, CheckSeverity, Classification, Format, Retention};
 
 /// What a domain promises: where its data comes from, what its plugin does with it, and what it publishes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +61,8 @@ pub struct Product {
     pub name: String,
     /// What is published. Its name is that of the product.
     pub table: Table,
+    /// How long its rows are kept. `None`: for ever.
+    pub retention: Option<Retention>,
 }
 
 /// A function of the plugin: from the rows of one source to the rows of one product (`mallaSteps`).

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use arrow_array::RecordBatch;
+use malla_contract::Date;
 use serde_json::{Map, Value};
 
 /// Rows and the offsets up to which they empty their sources.
@@ -23,6 +24,13 @@ pub struct Commit {
 pub enum Replaced {
     /// Every row.
     All,
+    /// Those from a day on, in a partition column of dates, and those without a day.
+    From {
+        /// The partition column.
+        column: String,
+        /// The day.
+        first: Date,
+    },
     /// Those with one of these values in a partition column, as the log writes them. `None`: null.
     Partitions {
         /// The partition column.

@@ -108,6 +108,14 @@ pub enum LakeError {
         /// The table.
         table: TableId,
     },
+    /// The commit took so long that its files may be gone.
+    #[error(
+        "table `{table}`: a commit took longer than an hour and was given up: nothing of it is in the table; the host was stopped, or the store is too slow"
+    )]
+    TooLate {
+        /// The table.
+        table: TableId,
+    },
     /// A commit makes no sense by itself.
     #[error("table `{table}`: cannot commit: {reason}")]
     Commit {
@@ -143,6 +151,16 @@ pub enum LakeError {
     Judgement {
         /// The table of results.
         table: TableId,
+    },
+    /// A file of a table is not what the log says.
+    #[error("table `{table}`: file `{path}` cannot be read: {reason}")]
+    File {
+        /// The table.
+        table: TableId,
+        /// Its path below the table's folder.
+        path: String,
+        /// What is wrong.
+        reason: String,
     },
     /// Delta Lake or the store below it.
     #[error("table `{table}`: {source}")]

@@ -77,7 +77,7 @@ impl Lake {
             }
         }
         evolve(&spec, &shape, &log, &self.inner.config).await?;
-        Table::open(&spec.id, Some(&spec), log, &self.inner.config).await
+        Table::open(&spec.id, Some(&spec), &[], log, &self.inner.config).await
     }
 
     /// Whether a table of this spec could be opened, without making or changing anything.
@@ -98,11 +98,25 @@ impl Lake {
     /// # Errors
     /// [`LakeError::Protocol`], or the store's error.
     pub async fn existing(&self, id: &TableId) -> Result<Option<Table>, LakeError> {
+        self.existing_without(id, &[]).await
+    }
+
+    /// The same, with columns that are to be in no statistics besides those that the table knows of.
+    ///
+    /// # Errors
+    /// [`LakeError::Protocol`], or the store's error.
+    pub async fn existing_without(
+        &self,
+        id: &TableId,
+        without_statistics: &[String],
+    ) -> Result<Option<Table>, LakeError> {
         let log = self.log(id)?;
         if !exists(id, &log).await? {
             return Ok(None);
         }
-        Table::open(id, None, log, &self.inner.config).await.map(Some)
+        Table::open(id, None, without_statistics, log, &self.inner.config)
+            .await
+            .map(Some)
     }
 
     /// Every table of the lake, sorted.

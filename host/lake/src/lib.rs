@@ -3,6 +3,7 @@
 //! INVARIANT: a commit lands whole or not at all, and at most once for each range of source offsets that it advances:
 //! the rows and the new offsets are one Delta commit, and the old offsets are checked on the snapshot it is built on.
 
+mod attempt;
 mod backoff;
 mod commit;
 mod config;
@@ -13,6 +14,7 @@ mod judgement;
 mod lake;
 mod land;
 mod log;
+mod maintain;
 mod shape;
 mod spec;
 mod state;
@@ -28,5 +30,6 @@ pub use error::LakeError;
 pub use id::{Layer, TableId};
 pub use judgement::{Judgement, JudgementAt};
 pub use lake::Lake;
+pub use maintain::{Cleaned, CompactConfig, Compacted, Expired, Expiry, Size, Vacuum, Vacuumed};
 pub use spec::TableSpec;
 pub use table::Table;

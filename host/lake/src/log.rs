@@ -4,13 +4,18 @@ use std::collections::BTreeMap;
 
 use deltalake::logstore::LogStore;
 use deltalake::{DeltaResult, DeltaTableError};
+use percent_encoding::percent_decode_str;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 /// Where a commit's info keeps ours.
 pub(crate) const INFO: &str = "malla";
 /// Where a commit's info keeps the name that its writer gave it (`txnId` of the Delta protocol).
 pub(crate) const TXN_ID: &str = "txnId";
+
+/// In our part of a commit's info: what maintenance did.
+pub(crate) const MAINTENANCE: &str = "maintenance";
 
 /// One entry of the log.
 #[derive(Debug, Default)]
@@ -22,6 +27,17 @@ pub(crate) struct Entry {
     pub(crate) info: Map<String, Value>,
     /// Partition values of the files that it adds or removes, but for those that only move rows about.
     pub(crate) changed: Vec<BTreeMap<String, Option<String>>>,
+    /// Files that it removes, without the escapes of their URLs.
+    pub(crate) removed: Vec<String>,
+    /// It says anew what the table is.
+    pub(crate) reshapes: bool,
+}
+
+impl Entry {
+    /// Whether it is no work of a writer: rows move from file to file, or old ones go.
+    pub(crate) fn is_maintenance(&self) -> bool {
+        self.info.contains_key(MAINTENANCE) || (self.changed.is_empty() && self.offsets.is_empty())
+    }
 }
 
 #[derive(Deserialize)]
@@ -31,11 +47,14 @@ struct Line {
     commit_info: Option<CommitInfo>,
     add: Option<File>,
     remove: Option<File>,
+    meta_data: Option<IgnoredAny>,
+    protocol: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct File {
+    path: String,
     #[serde(default)]
     data_change: bool,
     partition_values: Option<BTreeMap<String, Option<String>>>,
@@ -77,6 +96,10 @@ fn parse(version: u64, bytes: &[u8]) -> DeltaResult<Entry> {
         if let Some(txn) = line.txn {
             entry.offsets.push((txn.app_id, txn.version));
         }
+        entry.reshapes |= line.meta_data.is_some() || line.protocol.is_some();
+        if let Some(file) = &line.remove {
+            entry.removed.push(decoded(&file.path));
+        }
         for file in [line.add, line.remove].into_iter().flatten() {
             if file.data_change {
                 entry.changed.push(file.partition_values.unwrap_or_default());
@@ -91,6 +114,11 @@ fn parse(version: u64, bytes: &[u8]) -> DeltaResult<Entry> {
         }
     }
     Ok(entry)
+}
+
+/// A path of the log as a name in the store.
+pub(crate) fn decoded(path: &str) -> String {
+    percent_decode_str(path).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]

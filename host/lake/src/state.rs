@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use deltalake::kernel::{EagerSnapshot, Snapshot};
 use deltalake::logstore::LogStoreRef;
@@ -12,6 +13,14 @@ use crate::{LakeError, TableId};
 /// Reading more entries than this costs more than asking the log for the offsets anew.
 const MOST_ENTRIES: u64 = 256;
 
+/// For so long the log need not be listed: entries are read one after the other until there is none. Nobody removes entries
+/// that are as young as this, so one that is missing is the end.
+const LISTED: Duration = Duration::from_secs(60);
+
+/// A snapshot that is older than this is made anew: an update of it still reads from the checkpoint that it began with, and
+/// maintenance removes what was before later ones.
+const MADE: Duration = Duration::from_secs(1800);
+
 /// A table's metadata and offsets at one version.
 ///
 /// INVARIANT: `offsets` are those of version `at`, so that a commit that lands as `at + 1` was checked against them.
@@ -20,6 +29,8 @@ pub(crate) struct State {
     /// Metadata only: the list of files is never held, however many there are.
     snapshot: Arc<Snapshot>,
     at: u64,
+    listed: Instant,
+    made: Instant,
     /// What is known; a source partition that is missing was not asked for yet.
     offsets: HashMap<String, Option<i64>>,
 }
@@ -28,6 +39,8 @@ impl State {
     pub(crate) fn new(snapshot: Snapshot) -> Self {
         Self {
             at: snapshot.version(),
+            listed: Instant::now(),
+            made: Instant::now(),
             snapshot: Arc::new(snapshot),
             offsets: HashMap::new(),
         }
@@ -43,13 +56,45 @@ impl State {
         &self.snapshot
     }
 
+    /// Moves to the newest version, without the snapshot if that need not be. True if the table's metadata or protocol is
+    /// another one now.
+    ///
+    /// A listing takes the longer the more entries there are, an entry does not.
+    pub(crate) async fn look(&mut self, table: &TableId, log: &LogStoreRef) -> Result<bool, LakeError> {
+        let mut at = self.at;
+        let mut news = Vec::new();
+        while self.listed.elapsed() < LISTED {
+            let entry = log::read(log.as_ref(), at + 1)
+                .await
+                .map_err(LakeError::delta(table))?;
+            let Some(entry) = entry else {
+                self.at = at;
+                let news = news.into_iter().map(|(app_id, offset)| (app_id, Some(offset)));
+                self.offsets.extend(news);
+                return Ok(false);
+            };
+            if entry.reshapes {
+                break;
+            }
+            news.extend(entry.offsets);
+            at += 1;
+        }
+        self.refresh(table, log).await
+    }
+
     /// Moves to the newest version. True if the table's metadata or protocol is another one now.
     pub(crate) async fn refresh(&mut self, table: &TableId, log: &LogStoreRef) -> Result<bool, LakeError> {
         let delta = LakeError::delta(table);
-        let snapshot = Arc::clone(&self.snapshot)
-            .update(log.engine(None), None)
-            .await
-            .map_err(&delta)?;
+        let listed = Instant::now();
+        let snapshot = if self.made.elapsed() < MADE {
+            Arc::clone(&self.snapshot)
+                .update(log.engine(None), None)
+                .await
+                .map_err(&delta)?
+        } else {
+            self.made = listed;
+            Arc::new(Snapshot::try_new(log.as_ref(), None).await.map_err(&delta)?)
+        };
         let newest = snapshot.version();
         if newest > self.at {
             self.follow(table, log, newest).await?;
@@ -58,6 +103,7 @@ impl State {
         let changed = snapshot.metadata() != self.snapshot.metadata()
             || snapshot.protocol() != self.snapshot.protocol();
         self.snapshot = snapshot;
+        self.listed = listed;
         Ok(changed)
     }
 

@@ -50,6 +50,7 @@ impl Table {
     pub(crate) async fn open(
         id: &TableId,
         spec: Option<&TableSpec>,
+        without_statistics: &[String],
         log: LogStoreRef,
         config: &WriterConfig,
     ) -> Result<Self, LakeError> {
@@ -58,7 +59,15 @@ impl Table {
             .map_err(LakeError::delta(id))?;
         let shape = match spec {
             Some(spec) => Shape::new(spec, config)?,
-            None => Shape::new(&found(id, &snapshot)?, config)?,
+            None => {
+                let mut spec = found(id, &snapshot)?;
+                let known = without_statistics
+                    .iter()
+                    .filter(|name| spec.schema.index_of(name).is_ok() && !spec.partition_by.contains(name));
+                let known: Vec<String> = known.cloned().collect();
+                spec.without_statistics.extend(known);
+                Shape::new(&spec, config)?
+            }
         };
         accept(id, &shape, &snapshot)?;
         Ok(Self {
@@ -90,11 +99,28 @@ impl Table {
     /// The store's error.
     pub async fn offset(&self, app_id: &str) -> Result<Option<i64>, LakeError> {
         let mut state = self.inner.state.lock().await;
-        self.inner.refresh(&mut state).await?;
+        self.inner.look(&mut state).await?;
         state
             .learn(&self.inner.id, &self.inner.log, std::iter::once(app_id))
             .await?;
         Ok(state.offset(app_id))
+    }
+
+    /// The same of many.
+    ///
+    /// # Errors
+    /// The store's error.
+    pub async fn offsets(&self, app_ids: &[String]) -> Result<Vec<Option<i64>>, LakeError> {
+        let mut state = self.inner.state.lock().await;
+        self.inner.look(&mut state).await?;
+        state
+            .learn(
+                &self.inner.id,
+                &self.inner.log,
+                app_ids.iter().map(String::as_str),
+            )
+            .await?;
+        Ok(app_ids.iter().map(|app_id| state.offset(app_id)).collect())
     }
 
     /// Commits rows and offsets at once, exactly once. The same commit again is found to have landed and writes nothing.
@@ -109,32 +135,39 @@ impl Table {
         land::land(&self.inner, commit).await
     }
 
-    /// The commits that the log still holds, the newest first, read as they are asked for. Delta keeps 30 days.
+    /// The commits that the log still holds, the newest first, read as they are asked for. Maintenance decides how many.
     pub fn history(&self) -> impl Stream<Item = Result<CommitRecord, LakeError>> + Send + '_ {
         let inner = &self.inner;
         stream::once(async move {
             let mut state = inner.state.lock().await;
-            inner.refresh(&mut state).await?;
-            Ok::<_, LakeError>(state.at())
+            inner.look(&mut state).await?;
+            Ok::<_, LakeError>(state.at() + 1)
         })
-        .map_ok(move |newest| {
-            stream::iter((0..=newest).rev())
-                .map(move |version| async move {
-                    let entry = log::read(inner.log.as_ref(), version)
-                        .await
-                        .map_err(LakeError::delta(&inner.id))?;
-                    Ok(entry.map(|entry| CommitRecord {
-                        version,
-                        info: entry.info,
-                        timestamp: entry.timestamp,
-                    }))
-                })
-                .buffered(READ_AHEAD)
-                // Old entries go first, so the first that is missing is the end.
-                .try_take_while(|record| std::future::ready(Ok(record.is_some())))
-                .try_filter_map(|record| std::future::ready(Ok(record)))
-        })
+        .map_ok(|end| self.history_before(end))
         .try_flatten()
+    }
+
+    /// The same of the versions before one.
+    pub fn history_before(
+        &self,
+        end: u64,
+    ) -> impl Stream<Item = Result<CommitRecord, LakeError>> + Send + '_ {
+        let inner = &self.inner;
+        stream::iter((0..end).rev())
+            .map(move |version| async move {
+                let entry = log::read(inner.log.as_ref(), version)
+                    .await
+                    .map_err(LakeError::delta(&inner.id))?;
+                Ok(entry.map(|entry| CommitRecord {
+                    version,
+                    info: entry.info,
+                    timestamp: entry.timestamp,
+                }))
+            })
+            .buffered(READ_AHEAD)
+            // Old entries go first, so the first that is missing is the end.
+            .try_take_while(|record| std::future::ready(Ok(record.is_some())))
+            .try_filter_map(|record| std::future::ready(Ok(record)))
     }
 
     /// The table as of now, for a query, and its version. It stays at that version.
@@ -195,6 +228,22 @@ impl Table {
         Ok(Changed::Partitions(values))
     }
 
+    /// Whether no row came or went after one version, up to another. False also where the log does not say any more.
+    ///
+    /// # Errors
+    /// The store's error.
+    pub async fn unchanged(&self, after: u64, up_to: u64) -> Result<bool, LakeError> {
+        for version in after + 1..=up_to {
+            let entry = log::read(self.inner.log.as_ref(), version)
+                .await
+                .map_err(LakeError::delta(&self.inner.id))?;
+            if entry.is_none_or(|entry| !entry.changed.is_empty()) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Names of the columns by which the table is partitioned, in order.
     #[must_use]
     pub fn partition_by(&self) -> &[String] {
@@ -214,6 +263,14 @@ impl Inner {
                 source: Arc::new(error.into()),
             })?;
         Ok(provider)
+    }
+
+    /// Moves to the newest version, as far as offsets go, and refuses it if the table became another one.
+    pub(crate) async fn look(&self, state: &mut State) -> Result<(), LakeError> {
+        if state.look(&self.id, &self.log).await? {
+            accept(&self.id, &self.shape, state.snapshot())?;
+        }
+        Ok(())
     }
 
     /// Moves to the newest version, and refuses it if the table became another one.

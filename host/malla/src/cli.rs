@@ -36,6 +36,10 @@ pub(crate) enum Command {
     ///
     /// It is the table `malla.runs`, which `malla query` reads too, and what goes on now on this machine.
     Runs(Runs),
+    /// Put small files of tables together, remove what is older than its retention, delete what nobody needs
+    ///
+    /// `malla run` does this by the way ([maintenance] in malla.toml).
+    Maintain(Maintain),
     /// Write realistic events into the sources, about one in a hundred dirty
     Simulate(Simulate),
     /// Ask the lake with SQL, read-only, as policy lets the asker see it
@@ -139,6 +143,21 @@ pub(crate) struct Runs {
     #[arg(long = "as", value_name = "PRINCIPAL", value_parser = principal)]
     pub(crate) principal: Option<String>,
     /// Print the runs as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Maintain {
+    #[command(flatten)]
+    pub(crate) config: Config,
+    /// Only these tables: `ventas`, `ventas.transacciones`, `ventas_raw.transacciones`
+    #[arg(value_name = "DOMAIN[.TABLE]")]
+    pub(crate) only: Option<String>,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Print the result as JSON
     #[arg(long)]
     pub(crate) json: bool,
 }

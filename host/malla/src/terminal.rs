@@ -112,6 +112,20 @@ fn aligned(rows: &[Vec<String>], right: bool) -> String {
     text
 }
 
+/// 1234567 as `1.2 MiB`.
+#[expect(clippy::cast_precision_loss, reason = "a size for people")]
+pub(crate) fn bytes(n: u64) -> String {
+    let mut size = n as f64;
+    for unit in ["B", "KiB", "MiB", "GiB"] {
+        if size < 1024.0 {
+            let digits = usize::from(unit != "B" && size < 100.0);
+            return format!("{size:.digits$} {unit}");
+        }
+        size /= 1024.0;
+    }
+    format!("{size:.1} TiB")
+}
+
 /// 1234567 as `1,234,567`.
 pub(crate) fn number(n: u64) -> String {
     let digits = n.to_string();

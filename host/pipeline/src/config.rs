@@ -9,6 +9,7 @@ use malla_source::{KafkaConfig, SftpConfig};
 use serde::Deserialize;
 
 use crate::error::ConfigError;
+use crate::maintain::{self, MaintenanceConfig, RetentionConfig};
 use crate::schedule::{Schedules, place};
 
 /// A mesh's configuration. Paths are relative to the folder of `malla.toml`; [`Config::load`] makes them absolute.
@@ -43,6 +44,12 @@ pub struct Config {
     /// By domain, then by the name of a source or gold product: when it runs, for how long, and how often it is tried.
     #[serde(default)]
     pub(crate) schedules: Schedules,
+    /// How tables are kept small.
+    #[serde(default)]
+    pub maintenance: MaintenanceConfig,
+    /// How long the host's own tables are kept.
+    #[serde(default)]
+    pub retention: RetentionConfig,
     /// What a batch may cost.
     #[serde(default)]
     pub limits: LimitsConfig,
@@ -255,6 +262,9 @@ impl Config {
         if !(self.quality.seconds >= 1.0 && self.quality.seconds <= 86_400.0) {
             return bad("`quality.seconds` must be 1 to 86400");
         }
+        if let Err(wrong) = self.maintenance.check().and_then(|()| self.retention.check()) {
+            return bad(wrong);
+        }
         for (domain, sources) in &self.sources {
             for (source, place) in sources {
                 let (kind, checked) = match place {
@@ -282,7 +292,7 @@ impl Config {
 /// The text of `malla.toml` for a new mesh, with one source a line in `sources`.
 #[must_use]
 pub fn template(sources: &[(&str, &str)]) -> String {
-    let mut text = String::from(TEMPLATE);
+    let mut text = TEMPLATE.replace("{MAINTENANCE}", maintain::TEMPLATE.trim_end());
     for (domain, source) in sources {
         text.push_str(&format!(
             "\n[sources.{domain}.{source}]\ndirectory = \"sources/{domain}/{source}\"\n"
@@ -317,6 +327,8 @@ seconds = 60.0                # checks that need a whole table are run at most t
 # made of. `malla jobs` lists them all.
 # [schedules.<domain>]
 # <name> = { cron = "0 3 * * *", timezone = "UTC", timeout = "30m", retries = 3, retry_delay = "30s" }
+
+{MAINTENANCE}
 
 # [limits]                    # what one batch may cost in the sandbox
 # memory_mib = 256
@@ -426,6 +438,8 @@ mod tests {
             ("seconds = 5.0", "seconds = -1.0"),
             ("seconds = 5.0", "seconds = nan"),
             ("seconds = 60.0", "seconds = 0.0"),
+            ("keep_hours = 168.0", "keep_hours = 0.5"),
+            ("# [retention] ", "[retention]\nraw_days = 0 #"),
         ] {
             std::fs::write(&path, template(&[]).replacen(from, to, 1)).unwrap();
             assert!(Config::load(&path).is_err(), "{to}");

@@ -61,16 +61,19 @@ impl Mesh {
                 self.timed(options.domain.as_deref()),
             );
             let making = Arc::clone(gold).keep_making(options.domain.clone());
+            let maintaining =
+                Arc::clone(self).maintain_by_the_way(options.domain.clone(), sources.stop.clone());
             let judging = Arc::clone(self).keep_judging(options.domain.clone(), sources.stop.clone());
             (
                 tokio::spawn(making),
                 tokio::spawn(clock.keep()),
                 tokio::spawn(judging),
+                tokio::spawn(maintaining),
             )
         });
         self.run_sources(options, sources, &mut report).await?;
         // A mesh without sources keeps its gold and its schedules until it is told to stop.
-        let Some((making, clock, judging)) = kept else {
+        let Some((making, clock, judging, maintaining)) = kept else {
             let domain = options.domain.as_deref();
             if !sources.stop.is_asked() {
                 self.judge_once(domain, Layer::Curated, &mut report).await;
@@ -101,6 +104,11 @@ impl Mesh {
         match judging.await {
             Ok(judged) => report.failures.extend(judged.failures.into_values()),
             Err(error) => report.failures.push(format!("judging: a task panicked: {error}")),
+        }
+        if let Err(error) = maintaining.await {
+            report
+                .failures
+                .push(format!("maintenance: a task panicked: {error}"));
         }
         Ok(report)
     }

@@ -59,6 +59,8 @@ pub enum MeshError {
         name: String,
         why: String,
     },
+    #[error("no table or domain `{name}`: there are {known}")]
+    UnknownTable { name: String, known: String },
 }
 
 /// A plugin, or one flow of it, cannot run; the others do.

@@ -7,8 +7,8 @@ use malla_lake::Judgement;
 use malla_quality::{Status, Verdict};
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
-    Error, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+    Error, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, TextEncoder,
 };
 
 use crate::commit::Tick;
@@ -56,6 +56,8 @@ pub struct Metrics {
     reload_successful: IntGauge,
     reload_timestamp: Gauge,
     runs: RunMetrics,
+    maintenance_failures: IntCounter,
+    maintenance_timestamp: Gauge,
 }
 
 impl Metrics {
@@ -176,6 +178,14 @@ impl Metrics {
                 "When the policy in force was taken into force.",
             )?,
             runs: RunMetrics::new()?,
+            maintenance_failures: IntCounter::new(
+                "malla_maintenance_failures_total",
+                "Rounds of maintenance in which a table failed.",
+            )?,
+            maintenance_timestamp: Gauge::new(
+                "malla_maintenance_last_success_timestamp_seconds",
+                "When all tables were last maintained. 0: not since the start.",
+            )?,
         };
         let registry = &metrics.registry;
         registry.register(Box::new(metrics.lines.clone()))?;
@@ -198,6 +208,8 @@ impl Metrics {
         registry.register(Box::new(metrics.reload_successful.clone()))?;
         registry.register(Box::new(metrics.reload_timestamp.clone()))?;
         metrics.runs.register(registry)?;
+        registry.register(Box::new(metrics.maintenance_failures.clone()))?;
+        registry.register(Box::new(metrics.maintenance_timestamp.clone()))?;
         registry.register(Box::new(ProcessCollector::for_self()))?;
         // A rate needs a zero to begin at.
         for outcome in [CHANGED, FAILED] {
@@ -320,6 +332,14 @@ impl Metrics {
 
     pub(crate) fn plugin_kept(&self) {
         self.plugin_swaps.with_label_values(&[FAILED]).inc();
+    }
+
+    pub(crate) fn maintained(&self, failed: bool) {
+        if failed {
+            self.maintenance_failures.inc();
+        } else {
+            self.maintenance_timestamp.set(now());
+        }
     }
 
     fn in_force(&self) {

@@ -12,7 +12,7 @@ use datafusion::logical_expr::{
     BinaryExpr, Expr, LogicalPlan, LogicalPlanBuilder, Operator, TableScan, Volatility,
 };
 use datafusion::prelude::{DataFrame, SessionContext, ident, lit};
-use malla_contract::Column;
+use malla_contract::{Column, Date};
 use malla_lake::{Changed, Replaced, Table};
 
 use crate::governed::{Asker, Opened};
@@ -152,13 +152,27 @@ impl Derivation {
         let limits = self.limits.clone();
         let only = only.clone();
         let result = runtime::run(async move {
-            let Replaced::Partitions { column: key, values } = only else {
-                let frame = DataFrame::new(self.context.state(), self.plan);
-                return collect(frame, &self.limits).await;
+            let (plan, key) = match &only {
+                Replaced::All => {
+                    let frame = DataFrame::new(self.context.state(), self.plan);
+                    return collect(frame, &self.limits).await;
+                }
+                Replaced::Partitions { column, values } => (restricted(self.plan, column, values)?, column),
+                Replaced::From { column, first } => {
+                    let days = ScalarValue::Date32(Some(first.days()));
+                    let from = ident(column).gt_eq(lit(days)).or(ident(column).is_null());
+                    (filtered(self.plan, from)?, column)
+                }
             };
-            let plan = restricted(self.plan, &key, &values)?;
             let found = collect(DataFrame::new(self.context.state(), plan), &self.limits).await?;
-            among(found, &key, &values)
+            among(found, key, |value| match &only {
+                Replaced::All => true,
+                Replaced::Partitions { values, .. } => values.contains(&value.map(str::to_owned)),
+                Replaced::From { first, .. } => {
+                    let day = value.and_then(|value| value.parse::<Date>().ok());
+                    day.is_none_or(|day| day >= *first)
+                }
+            })
         });
         let result = match tokio::time::timeout(limits.time, result).await {
             Ok(Some(result)) => result?,
@@ -221,6 +235,26 @@ impl Input {
     /// The store's error.
     pub async fn changed_since(&self, version: u64, column: &str) -> Result<Changed, QueryError> {
         Ok(self.table.changed(version, self.version, column).await?)
+    }
+
+    /// Whether no row of it came or went since an earlier version.
+    ///
+    /// # Errors
+    /// The store's error.
+    pub async fn unchanged_since(&self, version: u64) -> Result<bool, QueryError> {
+        Ok(self.table.unchanged(version, self.version).await?)
+    }
+
+    /// Derived rows of days before this one cannot be made anew: a retention took rows of the input that they came of. `None`:
+    /// none did, or its rows reach derived rows of any day.
+    ///
+    /// # Errors
+    /// The store's error.
+    pub async fn closed_before(&self) -> Result<Option<Date>, QueryError> {
+        match &self.aligned {
+            Some(column) => Ok(self.table.expired_before(column).await?),
+            None => Ok(None),
+        }
     }
 }
 
@@ -339,7 +373,7 @@ fn restricted(
 fn among(
     mut found: QueryResult,
     key: &str,
-    values: &BTreeSet<Option<String>>,
+    is_wanted: impl Fn(Option<&str>) -> bool,
 ) -> Result<QueryResult, QueryError> {
     let failed = |_| QueryError::Failed("its rows cannot be told apart by their key");
     for batch in &mut found.batches {
@@ -350,7 +384,7 @@ fn among(
         let keep: BooleanArray = texts
             .as_string::<i32>()
             .iter()
-            .map(|value| Some(values.contains(&value.map(str::to_owned))))
+            .map(|value| Some(is_wanted(value)))
             .collect();
         *batch = filter_record_batch(batch, &keep).map_err(failed)?;
     }

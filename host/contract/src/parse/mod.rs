@@ -6,6 +6,7 @@ mod gold;
 mod malla;
 mod odcs;
 mod quality;
+mod retention;
 mod servers;
 mod shape;
 mod tables;
@@ -69,6 +70,7 @@ fn read(top: &At<'_>, errors: &mut ContractErrors) -> Option<Contract> {
     quality::few_patterns(&tables, errors);
     let sources = malla::sources(top, &tables, errors);
     let products = tables::products(&tables, &sources, errors);
+    let mut retentions = retention::read(top, &products, errors);
     let gold = gold::read(top, &products, errors);
     let steps = malla::steps(top, &tables, &sources, &products, &gold, errors);
     let lookups = malla::lookups(top, errors);
@@ -89,6 +91,7 @@ fn read(top: &At<'_>, errors: &mut ContractErrors) -> Option<Contract> {
             .into_iter()
             .map(|read| Product {
                 name: read.table.name.clone(),
+                retention: retentions.remove(&read.table.name),
                 table: read.table.clone(),
             })
             .collect(),

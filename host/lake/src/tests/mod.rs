@@ -3,6 +3,8 @@
 mod commits;
 mod evolution;
 mod faults;
+mod growth;
+mod maintain;
 mod partitions;
 mod random;
 mod statistics;

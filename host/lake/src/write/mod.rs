@@ -4,4 +4,4 @@ mod encode;
 mod split;
 
 pub(crate) use encode::{delete, encode};
-pub(crate) use split::{Part, split};
+pub(crate) use split::{Part, SLICE_ROWS, folder, split};

@@ -14,7 +14,7 @@ use crate::shape::Shape;
 use crate::{LakeError, TableId, WriterConfig};
 
 /// Rows the encoder takes at a time, between two looks at the file's size.
-const SLICE_ROWS: usize = 32 * 1024;
+pub(crate) const SLICE_ROWS: usize = 32 * 1024;
 
 /// File systems allow 255 bytes for a folder's name.
 const LONGEST_FOLDER: usize = 200;
@@ -151,7 +151,6 @@ impl<'a> Splitter<'a> {
     /// A new partition, with the values that a row has.
     fn open(&mut self, batch: &RecordBatch, row: usize) -> Result<usize, LakeError> {
         let mut values = Vec::with_capacity(self.keys.len());
-        let mut too_long = false;
         for (&key, name) in self.keys.iter().zip(&self.shape.partition_by) {
             let column = batch.column(key);
             let value = ScalarExt::from_array(column.as_ref(), row).ok_or_else(|| LakeError::Spec {
@@ -163,11 +162,7 @@ impl<'a> Splitter<'a> {
             })?;
             values.push((name.clone(), value));
         }
-        for (name, value) in &values {
-            too_long |= name.len() + ScalarExt::serialize_encoded(value).len() > LONGEST_FOLDER;
-        }
-        // Readers take partition values from the log; the folder's name is for people.
-        let folder = too_long.then(|| Path::from("long-partition-values"));
+        let folder = folder(&values);
         let config = PartitionWriterConfig::try_new(
             Arc::clone(&self.shape.file_schema),
             values.into_iter().collect(),
@@ -184,4 +179,13 @@ impl<'a> Splitter<'a> {
         });
         Ok(self.parts.len() - 1)
     }
+}
+
+/// The folder of a partition whose values make too long a name. Readers take partition values from the log; the folder's
+/// name is for people.
+pub(crate) fn folder<S: ScalarExt>(values: &[(String, S)]) -> Option<Path> {
+    values
+        .iter()
+        .any(|(name, value)| name.len() + value.serialize_encoded().len() > LONGEST_FOLDER)
+        .then(|| Path::from("long-partition-values"))
 }

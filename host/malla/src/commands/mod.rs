@@ -7,6 +7,7 @@ mod doctor;
 mod init;
 mod jobs;
 mod keys;
+mod maintain;
 mod plugin;
 mod policy;
 mod quality;
@@ -37,6 +38,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::Run(arguments) => run::run(&arguments),
         Command::Jobs(arguments) => jobs::jobs(&arguments),
         Command::Runs(arguments) => runs::runs(&arguments),
+        Command::Maintain(arguments) => maintain::maintain(&arguments),
         Command::Simulate(arguments) => simulate::simulate(&arguments),
         Command::Query(arguments) => query::query(&arguments),
         Command::Quality(arguments) => quality::quality(&arguments),

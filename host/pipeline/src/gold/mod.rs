@@ -6,26 +6,26 @@
 mod backfill;
 mod job;
 mod plan;
+mod retention;
 mod schedule;
+mod versions;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::DataType;
-use futures::{StreamExt, pin_mut};
 use malla_audit::{Kind, Outcome, Record};
 use malla_contract::{CheckSeverity, Contract};
-use malla_lake::{Advance, Changed, Commit, LakeError, Replaced, Table};
+use malla_lake::{Advance, Commit, LakeError, Replaced, Table};
 use malla_quality::{Status, Totals};
-use malla_query::{Governance, Input, Limits, Query, QueryResult};
-use serde::Deserialize;
-use serde_json::{Map, Value};
-use sha2::{Digest as _, Sha256};
+use malla_query::{Governance, Limits, Query, QueryResult};
 
 pub(crate) use plan::GoldPlan;
 pub(crate) use schedule::{GoldReport, Goldsmith};
+pub(crate) use versions::last_made;
+use versions::{Stale, info, recipe, stale};
 
 use crate::error::{FlowError, Refusal};
 use crate::judge::put_counts;
@@ -70,6 +70,8 @@ struct Ready {
     commit: Commit,
     rows: usize,
     parts: Option<usize>,
+    /// The inputs' files were put together, or nothing came with their offsets: no row is another.
+    same: bool,
 }
 
 impl Mesh {
@@ -90,6 +92,7 @@ impl Mesh {
             commit,
             rows,
             parts,
+            same,
         }) = ready
         else {
             return Ok(Made::Same);
@@ -103,6 +106,9 @@ impl Mesh {
             Err(LakeError::Moved { .. } | LakeError::OffsetConflict { .. }) => return Ok(Made::Overtaken),
             Err(error) => return Err(error.into()),
         };
+        if same {
+            return Ok(Made::Same);
+        }
         if let Some(judging) = &plan.judging
             && let Err(error) = self.judge(judging).await
         {
@@ -149,38 +155,52 @@ impl Mesh {
             Some(last) if last.recipe == recipe => {
                 stale(plan, &inputs, &last.inputs).await.map_err(failed)?
             }
-            _ => Some(Replaced::All),
+            _ => Stale::Rows(Replaced::All),
         };
         let in_parts = !plan.is_judged_whole() && inputs.iter().all(|input| !input.own_names);
         let replaces = match plan.with(stale, &making.also) {
-            None => {
+            Stale::Rows(Replaced::Partitions { .. }) if !in_parts => Some(Replaced::All),
+            Stale::Rows(stale) => Some(stale),
+            unchanged => {
                 if let Some(judging) = plan.judging.as_ref().filter(|_| plan.rejects()) {
                     self.forget_unpublished(judging).await?;
                 }
-                return Ok(None);
+                if matches!(unchanged, Stale::Nothing) {
+                    return Ok(None);
+                }
+                None
             }
-            Some(Replaced::Partitions { .. }) if !in_parts => Replaced::All,
-            Some(stale) => stale,
         };
-        (making.begins)();
-        for held in inputs.iter().filter_map(|input| input.held.as_ref()) {
-            tracing::warn!(product = plan.product, "Made of an older version: {held}");
-        }
-        let made = derivation.rows(&replaces).await.map_err(failed)?;
-        let batches = plan.promised(&made)?;
-        let counted = plan.count(&batches)?;
-        let failed = plan.failed(&counted);
-        if !failed.is_empty() {
-            if let Some(judging) = &plan.judging {
-                self.hold_unpublished(judging, &table, &counted, plan.is_judged_whole())
-                    .await?;
+        let (mut batches, mut counted) = (Vec::new(), None);
+        let replaces = match replaces {
+            None => None,
+            Some(replaces) => {
+                (making.begins)();
+                for held in inputs.iter().filter_map(|input| input.held.as_ref()) {
+                    tracing::warn!(product = plan.product, "Made of an older version: {held}");
+                }
+                let replaces = retention::leave_closed(plan, &inputs, replaces)
+                    .await
+                    .map_err(failed)?;
+                let made = derivation.rows(&replaces).await.map_err(failed)?;
+                let promised = plan.promised(&made)?;
+                let counts = plan.count(&promised)?;
+                let failed = plan.failed(&counts);
+                if !failed.is_empty() {
+                    if let Some(judging) = &plan.judging {
+                        self.hold_unpublished(judging, &table, &counts, plan.is_judged_whole())
+                            .await?;
+                    }
+                    return Err(FlowError::HeldBack {
+                        product: plan.product.clone(),
+                        failed,
+                    });
+                }
+                batches = plan.stored(&promised)?;
+                counted = Some(counts);
+                Some(replaces)
             }
-            return Err(FlowError::HeldBack {
-                product: plan.product.clone(),
-                failed,
-            });
-        }
-        let batches = plan.stored(&batches)?;
+        };
         let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
         self.audit.record(
             Record::new(Kind::Write, &plan.product, Outcome::Allow)
@@ -196,9 +216,10 @@ impl Mesh {
         Ok(Some(Ready {
             table,
             rows,
+            same: replaces.is_none(),
             parts: match &replaces {
-                Replaced::All => None,
-                Replaced::Partitions { values, .. } => Some(values.len()),
+                None | Some(Replaced::All | Replaced::From { .. }) => None,
+                Some(Replaced::Partitions { values, .. }) => Some(values.len()),
             },
             commit: Commit {
                 batches,
@@ -207,10 +228,12 @@ impl Mesh {
                     from: count,
                     to: count.map_or(1, |count| count + 1),
                 }],
-                replaces: Some(replaces),
+                replaces,
                 info: {
                     let mut info = info(plan, recipe, &inputs);
-                    put_counts(&mut info, &counted);
+                    if let Some(counted) = &counted {
+                        put_counts(&mut info, counted);
+                    }
                     info
                 },
             },
@@ -234,115 +257,23 @@ impl Mesh {
     }
 }
 
-/// What has to be made anew, given that nothing but the inputs' rows changed. `None`: nothing did.
-async fn stale(
-    plan: &GoldPlan,
-    inputs: &[Input],
-    before: &BTreeMap<String, u64>,
-) -> Result<Option<Replaced>, malla_query::QueryError> {
-    let mut values = BTreeSet::new();
-    let mut moved = false;
-    for input in inputs {
-        // A table that was restored to an earlier version is another one.
-        let Some(last) = before
-            .get(&input.object)
-            .copied()
-            .filter(|last| *last <= input.version)
-        else {
-            return Ok(Some(Replaced::All));
-        };
-        if last == input.version {
-            continue;
-        }
-        moved = true;
-        let Some(column) = &input.aligned else {
-            return Ok(Some(Replaced::All));
-        };
-        match input.changed_since(last, column).await? {
-            Changed::Partitions(changed) => values.extend(changed),
-            Changed::Unknown => return Ok(Some(Replaced::All)),
-        }
-    }
-    if !moved {
-        return Ok(None);
-    }
-    let Some(key) = &plan.key else {
-        return Ok(Some(Replaced::All));
-    };
-    if !values.is_empty() && !key.required {
-        // A row of an outer join that finds its other half leaves the rows without a key.
-        values.insert(None);
-    }
-    Ok(Some(Replaced::Partitions {
-        column: key.name.clone(),
-        values,
-    }))
-}
-
-/// What rows are made by, but for the inputs' rows: the query, what it may see, and how its columns are hidden.
-fn recipe(plan: &GoldPlan, inputs: &[Input]) -> String {
-    let mut digest = Sha256::new();
-    for part in [&plan.sql, &plan.policy_digest, &plan.plugin_digest] {
-        digest.update(part.as_bytes());
-        digest.update([0]);
-    }
-    for input in inputs {
-        digest.update(format!("{}\0{:?}\0", input.object, input.columns).as_bytes());
-    }
-    digest.update(env!("CARGO_PKG_VERSION").as_bytes());
-    let digest = digest.finalize();
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// What the rows that a table has were made of.
-#[derive(Deserialize)]
-struct LastMade {
-    recipe: String,
-    /// Versions.
-    inputs: BTreeMap<String, u64>,
-}
-
-async fn last_made(table: &Table) -> Result<Option<LastMade>, LakeError> {
-    let history = table.history();
-    pin_mut!(history);
-    while let Some(record) = history.next().await {
-        if let Ok(made) = serde_json::from_value(Value::Object(record?.info)) {
-            return Ok(Some(made));
-        }
-    }
-    Ok(None)
-}
-
-fn info(plan: &GoldPlan, recipe: String, inputs: &[Input]) -> Map<String, Value> {
-    let inputs = inputs
-        .iter()
-        .map(|input| (input.object.clone(), input.version.into()))
-        .collect();
-    Map::from_iter([
-        ("plugin".to_owned(), Value::String(plan.plugin_digest.clone())),
-        ("policy".to_owned(), Value::String(plan.policy_digest.clone())),
-        ("recipe".to_owned(), Value::String(recipe)),
-        ("inputs".to_owned(), Value::Object(inputs)),
-    ])
-}
-
 impl GoldPlan {
     /// What is made anew: what is stale, and these values of the key too. All rows stay of one version of every input.
-    fn with(&self, stale: Option<Replaced>, also: &BTreeSet<Option<String>>) -> Option<Replaced> {
+    fn with(&self, stale: Stale, also: &BTreeSet<Option<String>>) -> Stale {
         let Some(key) = self.key.as_ref().filter(|_| !also.is_empty()) else {
             return stale;
         };
-        match stale {
-            Some(Replaced::All) => Some(Replaced::All),
-            Some(Replaced::Partitions { column, mut values }) => {
+        Stale::Rows(match stale {
+            Stale::Rows(Replaced::Partitions { column, mut values }) => {
                 values.extend(also.iter().cloned());
-                Some(Replaced::Partitions { column, values })
+                Replaced::Partitions { column, values }
             }
-            None => Some(Replaced::Partitions {
+            Stale::Rows(all) => all,
+            Stale::Nothing | Stale::Versions => Replaced::Partitions {
                 column: key.name.clone(),
                 values: also.clone(),
-            }),
-        }
+            },
+        })
     }
 
     /// The rows as policy lets them be stored.

@@ -94,6 +94,7 @@ pub fn contract() -> Contract {
         purpose: None,
         sources: Vec::new(),
         products: vec![Product {
+            retention: None,
             name: NAME.to_owned(),
             table: Table {
                 name: NAME.to_owned(),
