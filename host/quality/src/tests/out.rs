@@ -85,6 +85,7 @@ fn no_personal_value_comes_out() {
 
 fn of() -> Product {
     Product {
+        retention: None,
         name: "t".to_owned(),
         table: product(SALES, OF_SALES),
     }
