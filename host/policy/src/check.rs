@@ -386,10 +386,6 @@ fn masks(policy: &Policy, mesh: &Mesh<'_>, warnings: &mut Vec<Finding>) {
 /// Plugins that may not write what their contracts say they write.
 fn writers(policy: &Policy, mesh: &Mesh<'_>, warnings: &mut Vec<Finding>) {
     for entry in mesh.tables.iter().filter(|entry| entry.of_plugin) {
-        // What no plugin makes is the host's own.
-        if entry.contract.steps.is_empty() && entry.contract.gold.is_empty() {
-            continue;
-        }
         let domain = entry.domain();
         let principal = format!("plugin:{domain}");
         let decision = policy.decide(&Request {

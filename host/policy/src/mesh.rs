@@ -31,13 +31,15 @@ pub(crate) fn tables(contracts: &[Contract]) -> Vec<MeshTable<'_>> {
     let mut tables = Vec::new();
     for contract in contracts {
         let domain = &contract.domain;
+        // What no plugin makes is the host's own, and is not judged.
+        let of_plugin = !(contract.steps.is_empty() && contract.gold.is_empty());
         tables.extend(contract.products.iter().map(|product| MeshTable {
             object: format!("{domain}.{}", product.name),
             contract,
             table: Cow::Borrowed(&product.table),
             raw: false,
             sealed: false,
-            of_plugin: true,
+            of_plugin,
         }));
         tables.extend(contract.sources.iter().map(|source| MeshTable {
             object: format!("{domain}_raw.{}", source.name),
@@ -55,7 +57,8 @@ pub(crate) fn tables(contracts: &[Contract]) -> Vec<MeshTable<'_>> {
             sealed: true,
             of_plugin: true,
         }));
-        tables.extend(contract.products.iter().map(|product| MeshTable {
+        let judged = contract.products.iter().filter(|_| of_plugin);
+        tables.extend(judged.map(|product| MeshTable {
             object: format!("{domain}_quality.{}", product.name),
             contract,
             table: Cow::Owned(product.results()),
