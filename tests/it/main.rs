@@ -16,6 +16,7 @@ mod gold;
 mod kafka;
 mod kill;
 mod mess;
+mod nightly;
 mod plugin;
 mod plugin_view;
 mod readers;

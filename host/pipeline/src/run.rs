@@ -125,6 +125,8 @@ impl Mesh {
         let mut flows = self.flows(options.domain.as_deref())?;
         let mut running = JoinSet::new();
         let mut names = BTreeSet::new();
+        // Flows end in any order; what a report lists is in that of the contracts.
+        let mut order = Vec::new();
         loop {
             for flow in flows.drain(..) {
                 match flow {
@@ -132,6 +134,8 @@ impl Mesh {
                     Ok(flow) => {
                         self.record_masks(&flow)?;
                         names.insert(flow.name.clone());
+                        let products = flow.steps.iter().map(|step| step.product.clone());
+                        order.extend(products);
                         let runner = Runner {
                             mesh: Arc::clone(self),
                             flow: Arc::new(flow),
@@ -149,6 +153,9 @@ impl Mesh {
                 }
             }
             if running.is_empty() && (options.once || stop.is_asked()) {
+                report
+                    .products
+                    .sort_by_key(|product| order.iter().position(|name| *name == product.product));
                 return Ok(());
             }
             let more = tokio::select! {
