@@ -103,7 +103,7 @@ fn explain_what_a_step_sees() {
       `ingresos` is the purpose that the contract of ventas names; only columns in a step's `reads` enter it.
     Rows: all.
     Columns:
-      email  raw  plugin:ventas may see the values behind the masks of ventas_raw.transacciones/email for `ingresos` (domains/ventas.csv:27).
+      email  raw  plugin:ventas may see the values behind the masks of ventas_raw.transacciones/email for `ingresos` (domains/ventas.csv:45).
     ");
 }
 
@@ -119,7 +119,7 @@ user:nadie may not read ventas.transacciones for `informes`.
   No rule lets user:nadie read it, or any of its columns, for `informes`.
   user:nadie has no role in ventas.
 "##);
-    assert_snapshot!(explained("user:ana", "informes", "ventas.nada"), @"no table or column `ventas.nada` in the contracts: there are ventas.transacciones, ventas.daily-revenue, ventas_raw.transacciones and ventas_quarantine.transacciones");
+    assert_snapshot!(explained("user:ana", "informes", "ventas.nada"), @"no table or column `ventas.nada` in the contracts: there are ventas.transacciones, ventas.devoluciones, ventas.daily-revenue, ventas_raw.transacciones, ventas_raw.devoluciones, ventas_quarantine.transacciones and ventas_quarantine.devoluciones");
     let closed = add(
         files(),
         GLOBAL_FILE,
@@ -229,6 +229,7 @@ fn check_warns_of_what_is_probably_not_meant() {
     let misfits = misfits(&policy(&files), &contracts());
     let said: Vec<String> = misfits.iter().map(ToString::to_string).collect();
     assert_snapshot!(said.join("\n"), @r##"
+masks.toml: no mask for column `comentario` of `ventas.devoluciones` (classification `restricted`, tags none): add to policies/masks.toml: [[mask]] classification = "restricted", mask = "replace-with-null" (or another mask)
 masks.toml: no mask for column `tarjeta` of `ventas.transacciones` (classification `restricted`, tags `pii:card`): add to policies/masks.toml: [[mask]] tag = "pii:card", mask = "replace-with-null" (or another mask)
 row-filters.toml:1: the table has no column `regio`: use one of transaccion_id, cliente_id, producto_id, monto, moneda, monto_usd, cantidad, region, canal, email, tarjeta, timestamp, fecha
 row-filters.toml:5: a value that is no `string`, the type of `region`: write texts, in quotes
@@ -238,8 +239,11 @@ row-filters.toml:5: a value that is no `string`, the type of `region`: write tex
     assert_snapshot!(said.join("\n"), @r##"
 declassify.toml:1: never matches: no column `dominio` in `ventas.transacciones`; correct the name
 domains/ventas.csv: no rule lets `plugin:ventas` write `ventas.daily-revenue`: what feeds it does not run; add p, plugin:ventas, ventas, ventas.*, write, *, allow
+domains/ventas.csv: no rule lets `plugin:ventas` write `ventas.devoluciones`: what feeds it does not run; add p, plugin:ventas, ventas, ventas.*, write, *, allow
 domains/ventas.csv: no rule lets `plugin:ventas` write `ventas.transacciones`: what feeds it does not run; add p, plugin:ventas, ventas, ventas.*, write, *, allow
+domains/ventas.csv: no rule lets `plugin:ventas` write `ventas_quarantine.devoluciones`: what feeds it does not run; add p, plugin:ventas, ventas, ventas_quarantine.*, write, *, allow
 domains/ventas.csv: no rule lets `plugin:ventas` write `ventas_quarantine.transacciones`: what feeds it does not run; add p, plugin:ventas, ventas, ventas_quarantine.*, write, *, allow
+domains/ventas.csv: no rule lets `plugin:ventas` write `ventas_raw.devoluciones`: what feeds it does not run; add p, plugin:ventas, ventas, ventas_raw.*, write, *, allow
 domains/ventas.csv: no rule lets `plugin:ventas` write `ventas_raw.transacciones`: what feeds it does not run; add p, plugin:ventas, ventas, ventas_raw.*, write, *, allow
 global.csv:2: changes nothing: global.csv:1 says as much or more; remove this one
 global.csv:3: changes nothing: global.csv:19 says as much or more; remove this one
@@ -266,6 +270,8 @@ global.csv:18: too broad: every table of every schema; name what is needed
 global.csv:19: too broad: every table of every schema; name what is needed
 global.csv:20: too broad: every action, those to come too; write a rule for each that is needed
 groups.csv:3: never matches: no plugin of the domain `almacen` is deployed; correct the name, or deploy it
+masks.toml: no mask for column `comentario` of `ventas_raw.devoluciones` (classification `restricted`, tags none): add to policies/masks.toml: [[mask]] classification = "restricted", mask = "replace-with-null" (or another mask)
+masks.toml: no mask for column `line` of `ventas_quarantine.devoluciones` (classification `restricted`, tags none): add to policies/masks.toml: [[mask]] classification = "restricted", mask = "replace-with-null" (or another mask)
 masks.toml: no mask for column `line` of `ventas_quarantine.transacciones` (classification `restricted`, tags none): add to policies/masks.toml: [[mask]] classification = "restricted", mask = "replace-with-null" (or another mask)
 masks.toml: no mask for column `tarjeta` of `ventas_raw.transacciones` (classification `restricted`, tags `pii:card`): add to policies/masks.toml: [[mask]] tag = "pii:card", mask = "replace-with-null" (or another mask)
 masks.toml:1: `pii:email` is stored plain, for anybody who can read the lake's files; remove at = "read" unless somebody needs the values
@@ -309,6 +315,8 @@ undeclared pii:phone
   block, was mask
 ventas.daily-revenue
   user:nuevo: gain it: columns: 6 plain
+ventas.devoluciones
+  user:nuevo: gain it: columns: 10 plain and 1 masked
 ventas.transacciones
   user:nuevo: gain it: columns: 11 plain, 1 masked and 1 hidden
   role:finanzas and service:reportes: see only rows where canal is not tienda
@@ -407,7 +415,7 @@ rows = ["region is Norte"]
 3 of 5 FAILED  an analyst is kept out
     tests/ventas.toml:20: expected to be denied, is readable
 4 of 5 FAILED  a table
-    tests/ventas.toml:27: no table `ventas.nada` in the contracts: there are ventas.transacciones, ventas.daily-revenue, ventas_raw.transacciones and ventas_quarantine.transacciones
+    tests/ventas.toml:27: no table `ventas.nada` in the contracts: there are ventas.transacciones, ventas.devoluciones, ventas.daily-revenue, ventas_raw.transacciones, ventas_raw.devoluciones, ventas_quarantine.transacciones and ventas_quarantine.devoluciones
 5 of 5 OK      one that holds
 1 of 5 cases hold.
 "##);

@@ -23,8 +23,15 @@ fn good(event: &Value) -> bool {
         && event["cliente_id"].is_string()
         && REASONS.iter().any(|reason| event["motivo"] == *reason)
         && currencies.iter().any(|currency| event["moneda"] == *currency)
-        && event["monto"].as_f64().is_some_and(|monto| monto > 0.0)
+        && event["monto"]
+            .as_f64()
+            .is_some_and(|monto| monto > 0.0 && is_whole(monto * 100.0))
         && micros(&event["timestamp"]).is_some()
+}
+
+/// Dirt may be a tenth of a cent.
+fn is_whole(cents: f64) -> bool {
+    (cents - cents.round()).abs() < 0.01
 }
 
 #[test]
