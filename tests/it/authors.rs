@@ -29,7 +29,7 @@ fn mesh() -> Mesh {
 
 #[test]
 fn check_finds_nothing_where_nothing_is_wrong() {
-    insta::assert_snapshot!(said(&mesh(), &["check"]).1, @"[mesh]/policies is valid: 23 rules, 8 masks, 0 warnings");
+    insta::assert_snapshot!(said(&mesh(), &["check"]).1, @"[mesh]/policies is valid: 35 rules, 8 masks, 0 warnings");
 }
 
 #[test]
@@ -64,14 +64,14 @@ fn check_names_file_line_and_remedy() {
     [mesh]/policies/declassify.toml:14: a `[[declassify]]` needs `reason`: add it
     [mesh]/policies/declassify.toml:14: a `[[declassify]]` needs `owner`: add it
     [mesh]/policies/declassify.toml:14: a `[[declassify]]` needs `expires`: add it
-    [mesh]/policies/domains/ventas.csv:30: `finanzas.*` is not one of `ventas`'s own objects: name something in `ventas`, `ventas_raw`, `ventas_quarantine` or `ventas_quality`; rules about tags, other domains or everything are the platform's, in `global.csv`
-    [mesh]/policies/domains/ventas.csv:30: a line for the domain `finanzas` in the file of `ventas`: write `ventas`, or move the line to the platform's files
-    [mesh]/policies/domains/ventas_raw.csv: no domain can be called `ventas_raw`: `_raw`, `_quarantine` and `_quality` end the names of the host's schemas; rename it
+    [mesh]/policies/domains/ventas.csv:45: `finanzas.*` is not one of `ventas`'s own objects: name something in `ventas`, `ventas_raw` or `ventas_quarantine`; rules about tags, other domains or everything are the platform's, in `global.csv`
+    [mesh]/policies/domains/ventas.csv:45: a line for the domain `finanzas` in the file of `ventas`: write `ventas`, or move the line to the platform's files
+    [mesh]/policies/domains/ventas_raw.csv: no domain can be called `ventas_raw`: `_raw` and `_quarantine` end the names of the host's schemas; rename it
     [mesh]/policies/global.csv:31: `Deny` is neither `allow` nor `deny`: write one of them, in small letters
     [mesh]/policies/global.csv:32: a line that begins with `q`: begin it with `p` (p, subject, domain, object, action, purpose, allow or deny) or `g` (g, member, role, domain); a comment begins with `#`
     [mesh]/policies/groups.csv:19: `ana` is no principal: who has a role is named, not `*`: write `user:`, `service:`, `plugin:` or `role:`, and a name
     [mesh]/policies/masks.toml:80: unknown mask `tokn`: use one of token, show-last-4, show-first-4, replace-with-null, mask-alphanum, mask-to-default, truncate-to-year, truncate-to-month, sha-256-query-local, email-domain
-    [mesh]/policies/row-filters.toml:21: a row filter without a condition: add one of equals, in, not-in, at-least, at-most, between
+    [mesh]/policies/row-filters.toml:28: a row filter without a condition: add one of equals, in, not-in, at-least, at-most, between
     ");
 }
 
@@ -91,12 +91,12 @@ fn check_fails_where_a_policy_does_not_fit_the_mesh() {
     );
     let (code, said) = said(&mesh, &["check"]);
     assert_eq!(code, 1);
-    insta::assert_snapshot!(said, @r#"
-    error: [mesh]/policies/masks.toml:18: mask `truncate-to-year` ([mesh]/policies/masks.toml:18) cannot hide column `email` of `ventas.transacciones`, a `string`: this mask hides dates and timestamps only: use `mask-to-default` or `replace-with-null`, or make the column a date
-    error: [mesh]/policies/row-filters.toml:21: `tarjeta` is stored masked (show-last-4 by masks.toml:24), so no row can be told by its true value: use another column, or give the mask at = "read"
-    error: [mesh]/policies/row-filters.toml:25: a value that is no `decimal(18,2)`, the type of `monto`: write numbers of at most 18 digits, 2 of them after the point
-    [mesh]/policies does not fit the mesh (3 errors): 23 rules, 8 masks, 0 warnings
-    "#);
+    insta::assert_snapshot!(said, @r##"
+error: [mesh]/policies/masks.toml:18: mask `truncate-to-year` ([mesh]/policies/masks.toml:18) cannot hide column `email` of `ventas.transacciones`, a `string`: this mask hides dates and timestamps only: use `mask-to-default` or `replace-with-null`, or make the column a date
+error: [mesh]/policies/row-filters.toml:28: `tarjeta` is stored masked (show-last-4 by masks.toml:24), so no row can be told by its true value: use another column, or give the mask at = "read"
+error: [mesh]/policies/row-filters.toml:32: a value that is no `decimal(18,2)`, the type of `monto`: write numbers of at most 18 digits, 2 of them after the point
+[mesh]/policies does not fit the mesh (3 errors): 35 rules, 8 masks, 0 warnings
+"##);
 }
 
 #[test]
@@ -145,22 +145,30 @@ fn check_warns_of_what_is_probably_not_meant() {
     let (code, warned) = said(&mesh, &["check"]);
     assert_eq!(code, 0);
     insta::assert_snapshot!(warned, @r"
-    warning: [mesh]/policies/domains/ventas.csv:10: changes nothing: domains/ventas.csv:32 says as much or more; remove this one
-    warning: [mesh]/policies/domains/ventas.csv:17: changes nothing: domains/ventas.csv:32 says as much or more; remove this one
-    warning: [mesh]/policies/domains/ventas.csv:18: changes nothing: domains/ventas.csv:32 says as much or more; remove this one
-    warning: [mesh]/policies/domains/ventas.csv:19: changes nothing: domains/ventas.csv:32 says as much or more; remove this one
-    warning: [mesh]/policies/domains/ventas.csv:20: changes nothing: domains/ventas.csv:32 says as much or more; remove this one
-    warning: [mesh]/policies/domains/ventas.csv:21: changes nothing: domains/ventas.csv:32 says as much or more; remove this one
-    warning: [mesh]/policies/domains/ventas.csv:22: changes nothing: domains/ventas.csv:32 says as much or more; remove this one
-    warning: [mesh]/policies/domains/ventas.csv:25: changes nothing: domains/ventas.csv:32 says as much or more; remove this one
-    warning: [mesh]/policies/domains/ventas.csv:30: changes nothing: domains/ventas.csv:32 says as much or more; remove this one
-    warning: [mesh]/policies/domains/ventas.csv:30: never matches: no column `imporde` in `ventas.transacciones`; correct the name
-    warning: [mesh]/policies/domains/ventas.csv:31: changes nothing: domains/ventas.csv:10 says as much or more; remove this one
-    warning: [mesh]/policies/domains/ventas.csv:32: too broad: anybody reads every table; name who, or which tables
-    warning: [mesh]/policies/domains/ventas.csv:33: changes nothing: domains/ventas.csv:32 says as much or more; remove this one
-    warning: [mesh]/policies/domains/ventas.csv:33: never matches: nobody has `role:nadie`; give it to somebody in groups.csv, or remove the rule
-    warning: [mesh]/policies/global.csv:22: changes nothing: domains/ventas.csv:32 says as much or more; remove this one
-    [mesh]/policies is valid: 27 rules, 8 masks, 15 warnings
+    warning: [mesh]/policies/domains/ventas.csv:10: changes nothing: domains/ventas.csv:47 says as much or more; remove this one
+    warning: [mesh]/policies/domains/ventas.csv:17: changes nothing: domains/ventas.csv:47 says as much or more; remove this one
+    warning: [mesh]/policies/domains/ventas.csv:18: changes nothing: domains/ventas.csv:47 says as much or more; remove this one
+    warning: [mesh]/policies/domains/ventas.csv:19: changes nothing: domains/ventas.csv:47 says as much or more; remove this one
+    warning: [mesh]/policies/domains/ventas.csv:20: changes nothing: domains/ventas.csv:47 says as much or more; remove this one
+    warning: [mesh]/policies/domains/ventas.csv:21: changes nothing: domains/ventas.csv:47 says as much or more; remove this one
+    warning: [mesh]/policies/domains/ventas.csv:22: changes nothing: domains/ventas.csv:47 says as much or more; remove this one
+    warning: [mesh]/policies/domains/ventas.csv:25: changes nothing: domains/ventas.csv:47 says as much or more; remove this one
+    warning: [mesh]/policies/domains/ventas.csv:28: changes nothing: domains/ventas.csv:47 says as much or more; remove this one
+    warning: [mesh]/policies/domains/ventas.csv:29: changes nothing: domains/ventas.csv:47 says as much or more; remove this one
+    warning: [mesh]/policies/domains/ventas.csv:30: changes nothing: domains/ventas.csv:47 says as much or more; remove this one
+    warning: [mesh]/policies/domains/ventas.csv:31: changes nothing: domains/ventas.csv:47 says as much or more; remove this one
+    warning: [mesh]/policies/domains/ventas.csv:32: changes nothing: domains/ventas.csv:47 says as much or more; remove this one
+    warning: [mesh]/policies/domains/ventas.csv:33: changes nothing: domains/ventas.csv:47 says as much or more; remove this one
+    warning: [mesh]/policies/domains/ventas.csv:34: changes nothing: domains/ventas.csv:47 says as much or more; remove this one
+    warning: [mesh]/policies/domains/ventas.csv:35: changes nothing: domains/ventas.csv:47 says as much or more; remove this one
+    warning: [mesh]/policies/domains/ventas.csv:45: changes nothing: domains/ventas.csv:47 says as much or more; remove this one
+    warning: [mesh]/policies/domains/ventas.csv:45: never matches: no column `imporde` in `ventas.transacciones`; correct the name
+    warning: [mesh]/policies/domains/ventas.csv:46: changes nothing: domains/ventas.csv:10 says as much or more; remove this one
+    warning: [mesh]/policies/domains/ventas.csv:47: too broad: anybody reads every table; name who, or which tables
+    warning: [mesh]/policies/domains/ventas.csv:48: changes nothing: domains/ventas.csv:47 says as much or more; remove this one
+    warning: [mesh]/policies/domains/ventas.csv:48: never matches: nobody has `role:nadie`; give it to somebody in groups.csv, or remove the rule
+    warning: [mesh]/policies/global.csv:22: changes nothing: domains/ventas.csv:47 says as much or more; remove this one
+    [mesh]/policies is valid: 39 rules, 8 masks, 23 warnings
     ");
     assert_eq!(said(&mesh, &["check", "--strict"]).0, 1);
 }
@@ -170,7 +178,7 @@ fn test_tells_what_does_not_hold() {
     let mesh = mesh();
     let (code, good) = said(&mesh, &["test"]);
     assert_eq!(code, 0, "{good}");
-    assert!(good.ends_with("8 of 8 cases hold."), "{good}");
+    assert!(good.ends_with("14 of 14 cases hold."), "{good}");
     mesh.add(
         "policies/tests/ventas.toml",
         "[[case]]\nname = \"an analyst sees cards\"\nprincipal = \"user:ana\"\npurpose = \"informes\"\n\
@@ -180,13 +188,13 @@ fn test_tells_what_does_not_hold() {
     );
     let (code, bad) = said(&mesh, &["test"]);
     assert_eq!(code, 1);
-    let bad: Vec<&str> = bad.lines().skip(8).collect();
+    let bad: Vec<&str> = bad.lines().skip(14).collect();
     insta::assert_snapshot!(bad.join("\n"), @r"
-    9 of 10 FAILED  an analyst sees cards
-        tests/ventas.toml:84: tarjeta: expected raw, is show-last-4
-    10 of 10 FAILED  luis sees all
-        tests/ventas.toml:92: rows: expected all, are `region is Norte`
-    8 of 10 cases hold.
+    15 of 16 FAILED  an analyst sees cards
+        tests/ventas.toml:140: tarjeta: expected raw, is show-last-4
+    16 of 16 FAILED  luis sees all
+        tests/ventas.toml:148: rows: expected all, are `region is Norte`
+    14 of 16 cases hold.
     ");
 }
 
@@ -243,7 +251,7 @@ fn explain_says_it_as_a_person_would() {
       No rule lets user:nadie read it, or any of its columns, for `informes`.
       user:nadie has no role in ventas.
     ");
-    insta::assert_snapshot!(explain("user:ana", "informes", "ventas.nada"), @"error: no table or column `ventas.nada` in the contracts: there are ventas.transacciones, ventas.daily-revenue, ventas_raw.transacciones, ventas_quarantine.transacciones, ventas_quality.transacciones, ventas_quality.daily-revenue and malla.runs");
+    insta::assert_snapshot!(explain("user:ana", "informes", "ventas.nada"), @"error: no table or column `ventas.nada` in the contracts: there are ventas.transacciones, ventas.devoluciones, ventas.daily-revenue, ventas_raw.transacciones, ventas_raw.devoluciones, ventas_quarantine.transacciones and ventas_quarantine.devoluciones");
 }
 
 #[test]
@@ -279,6 +287,10 @@ fn diff_says_who_gains_and_loses_what() {
     insta::assert_snapshot!(changes, @r"
     ventas.daily-revenue
       user:rosa: gain it: columns: 6 plain
+    ventas.devoluciones
+      user:rosa: gain it: columns: 10 plain and 1 masked; only rows where region is Norte or Sur
+      role:analista-mx and user:luis: no longer see only rows where region is Norte
+      role:analista-mx and user:luis: see only rows where region is Norte or Sur
     ventas.transacciones
       user:rosa: gain it: columns: 11 plain and 2 masked; only rows where region is Norte or Sur
       role:analista-mx and user:luis: no longer see only rows where region is Norte

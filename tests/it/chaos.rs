@@ -131,7 +131,7 @@ fn storm(events: u64, rounds: usize, pause: Duration) {
     );
     let faults = faults(mesh.path());
     let words = [
-        ("version: 1.1.0", "version: 1.1.1"),
+        ("version: 1.2.0", "version: 1.2.1"),
         ("Unique id of the sale.", "Id of the sale."),
     ];
     let mut versions = Versions {

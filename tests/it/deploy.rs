@@ -88,7 +88,7 @@ fn versions_are_swapped_and_taken_back_while_events_flow() {
     let next = edited(
         &mesh,
         &[
-            ("version: 1.1.0", "version: 1.1.1"),
+            ("version: 1.2.0", "version: 1.2.1"),
             ("Unique id of the sale.", "Id of the sale."),
         ],
     );
@@ -100,7 +100,7 @@ fn versions_are_swapped_and_taken_back_while_events_flow() {
         "{said}"
     );
     assert!(
-        said.contains("ventas 1.1.1") && said.contains("is in use, before 1.1.0"),
+        said.contains("ventas 1.2.1") && said.contains("is in use, before 1.2.0"),
         "{said}"
     );
     write(40);
@@ -129,7 +129,7 @@ fn versions_are_swapped_and_taken_back_while_events_flow() {
     assert_eq!(rollback("user:ana").status.code(), Some(1));
     let back = rollback("user:vera");
     assert!(
-        text(&back).contains("ventas 1.1.0") && text(&back).contains("before 1.1.1"),
+        text(&back).contains("ventas 1.2.0") && text(&back).contains("before 1.2.1"),
         "{}",
         text(&back)
     );
@@ -185,7 +185,7 @@ fn what_breaks_others_is_refused_and_named() {
             before
         );
     };
-    let next = ("version: 1.1.0", "version: 1.2.0");
+    let next = ("version: 1.2.0", "version: 1.3.0");
     let amount = "name: monto_usd\n        logicalType: number\n        physicalType: \"decimal(18,2)\"";
     refused(
         &[next, (amount, &amount.replace("18,2", "12,2"))],
@@ -198,11 +198,11 @@ fn what_breaks_others_is_refused_and_named() {
     );
     refused(
         &[("Unique id of the sale.", "Id of the sale.")],
-        &["its version says too little: make it 1.1.1 or more, not 1.1.0"],
+        &["its version says too little: make it 1.2.1 or more, not 1.2.0"],
     );
     refused(
-        &[("version: 1.1.0", "version: 1.0.9")],
-        &["is older than 1.1.0", "malla plugin rollback ventas"],
+        &[("version: 1.2.0", "version: 1.0.9")],
+        &["is older than 1.2.0", "malla plugin rollback ventas"],
     );
     // Policy hides it from now on, also from whoever builds on it.
     let hidden = format!("{amount}\n        classification: confidential\n        tags: [costo]");

@@ -87,9 +87,10 @@ fn a_column_computed_from_a_raw_address_is_refused_until_it_is_declassified() {
     )]);
     let component = std::fs::read(mesh.path().join("plugins/ventas.wasm")).unwrap();
     let contract = malla_contract::extract(&component).unwrap();
-    let declared = contract.replace(
+    let declared = contract.replacen(
         "      - name: moneda\n        logicalType: string\n        physicalType: string\n        required: true\n",
         "      - name: moneda\n        logicalType: string\n        physicalType: string\n        required: true\n        classification: restricted\n        tags: [\"pii:email\"]\n",
+        1,
     );
     assert_ne!(declared, contract);
     let path = mesh.path().join("plugins/ventas.wasm");

@@ -10,11 +10,12 @@ use crate::support::{Mesh, Running, metrics, sale, text, wait_until};
 fn a_topic_is_read_to_its_end_and_gone_on_with() {
     let broker = Broker::start("folder", 4);
     let mesh = broker.mesh();
-    mesh.on("simulate", &["--to", "kafka", "--events", "5000"]);
+    let sales = ["--source", "transacciones", "--events"];
+    mesh.on("simulate", &[&sales[..], &["5000", "--to", "kafka"]].concat());
     assert_eq!(mesh.run_once()["products"][0]["read"], 5000);
     mesh.every_event_once(5000);
     assert_eq!(mesh.run_once()["products"][0]["read"], 0);
-    mesh.on("simulate", &["--events", "300"]);
+    mesh.on("simulate", &[&sales[..], &["300"]].concat());
     broker.send(
         2,
         &[None, Some("null".into()), Some(sale("t-k")), Some(String::new())],

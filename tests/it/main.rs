@@ -21,6 +21,7 @@ mod kill;
 mod maintain;
 mod malo;
 mod mess;
+mod nightly;
 mod plugin;
 mod plugin_view;
 mod quality;

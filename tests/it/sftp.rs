@@ -13,15 +13,16 @@ use tempfile::TempDir;
 use crate::support::{Mesh, files, malla, sale, text, wait_until};
 
 const SSHD: &str = "/usr/sbin/sshd";
+const SFTP_SERVER: &str = "/usr/lib/openssh/sftp-server";
 
-struct Server {
+pub(crate) struct Server {
     dir: TempDir,
-    port: u16,
+    pub(crate) port: u16,
     child: Child,
 }
 
 impl Server {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         assert!(
             Path::new(SSHD).exists(),
             "{SSHD} is missing: apt-get install openssh-server"
@@ -44,9 +45,10 @@ impl Server {
             dir.path().join("sshd_config"),
             format!(
                 "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nStrictModes no\n\
-                 UsePAM no\nPasswordAuthentication no\nPermitRootLogin yes\nMaxStartups 50\nSubsystem sftp internal-sftp\n",
+                 UsePAM no\nPasswordAuthentication no\nPermitRootLogin yes\nMaxStartups 50\nSubsystem sftp {SFTP_SERVER} -e -l INFO 2>>{}\n",
                 path("host"),
                 path("client.pub"),
+                path("sftp.log"),
             ),
         )
         .unwrap();
@@ -71,13 +73,17 @@ impl Server {
         shown.split(' ').nth(1).unwrap().to_owned()
     }
 
-    fn folder(&self, name: &str) -> PathBuf {
+    pub(crate) fn folder(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    /// As senders do who know what they do: whole, or not there.
     fn put(&self, name: &str, events: impl Iterator<Item = String>) {
         let text: String = events.map(|event| event + "\n").collect();
+        self.send(name, text.as_bytes());
+    }
+
+    /// As senders do who know what they do: whole, or not there.
+    pub(crate) fn send(&self, name: &str, text: &[u8]) {
         let half = self.folder("salida").join(format!("{name}.part"));
         std::fs::write(&half, text).unwrap();
         std::fs::rename(half, self.folder("salida").join(name)).unwrap();
@@ -86,26 +92,47 @@ impl Server {
     /// A mesh whose source is the server's folder, at a port.
     fn mesh(&self, port: u16, more: &str) -> Mesh {
         let mesh = Mesh::ventas_empty();
-        let user = Command::new("id").arg("-un").output().unwrap();
-        mesh.add(
-            "malla.toml",
-            &format!(
-                "[sources.ventas.transacciones.sftp]\nhost = \"127.0.0.1:{port}\"\nuser = \"{}\"\nhost_key = \"{}\"\n\
-                 key_file = \"{}\"\nfolder = \"{}\"\nsettle_seconds = 0.2\nevery_seconds = 0.3\n{more}",
-                String::from_utf8(user.stdout).unwrap().trim(),
-                self.fingerprint("host"),
-                self.folder("client").display(),
-                self.folder("salida").display(),
-            ),
-        );
+        mesh.add("malla.toml", &self.place("ventas.transacciones", port, more));
         mesh
     }
 
-    fn archive(&self) -> String {
+    /// Where a source is, for malla.toml.
+    pub(crate) fn place(&self, source: &str, port: u16, more: &str) -> String {
+        let user = Command::new("id").arg("-un").output().unwrap();
+        format!(
+            "[sources.{source}.sftp]\nhost = \"127.0.0.1:{port}\"\nuser = \"{}\"\nhost_key = \"{}\"\n\
+             key_file = \"{}\"\nfolder = \"{}\"\nsettle_seconds = 0.2\nevery_seconds = 0.3\n{more}",
+            String::from_utf8(user.stdout).unwrap().trim(),
+            self.fingerprint("host"),
+            self.folder("client").display(),
+            self.folder("salida").display(),
+        )
+    }
+
+    /// Puts the checksum of a file beside it.
+    pub(crate) fn promise(&self, name: &str) {
+        let sum = Command::new("sha256sum")
+            .arg(name)
+            .current_dir(self.folder("salida"))
+            .output()
+            .unwrap();
+        assert!(sum.status.success());
+        std::fs::write(self.folder("salida").join(format!("{name}.sha256")), sum.stdout).unwrap();
+    }
+
+    /// How often the server was asked for the bytes of a file.
+    fn reads(&self, name: &str) -> usize {
+        // It is there with the first session.
+        let log = std::fs::read_to_string(self.folder("sftp.log")).unwrap_or_default();
+        let opened = format!("/{name}\" flags READ");
+        log.matches(&opened).count()
+    }
+
+    pub(crate) fn archive(&self) -> String {
         format!("archive = \"{}\"", self.folder("leidos").display())
     }
 
-    fn names(&self, folder: &str) -> Vec<String> {
+    pub(crate) fn names(&self, folder: &str) -> Vec<String> {
         let mut names: Vec<String> = files(&self.folder(folder))
             .iter()
             .map(|file| file.file_name().unwrap().to_string_lossy().into_owned())
@@ -283,14 +310,46 @@ fn a_file_that_is_not_what_its_checksum_says_is_left_where_it_is() {
     let said = mesh.fails(&["run"], &["--once"]);
     assert!(said.contains("a.jsonl.sha256"), "{said}");
     assert_eq!(server.names("leidos"), Vec::<String>::new());
-    let sum = Command::new("sha256sum")
-        .arg("a.jsonl")
-        .current_dir(server.folder("salida"))
-        .output()
-        .unwrap();
-    std::fs::write(server.folder("salida").join("a.jsonl.sha256"), sum.stdout).unwrap();
+    server.promise("a.jsonl");
     assert_eq!(mesh.run_once()["products"][0]["read"], 10);
     every_sale_once(&mesh, 10);
+}
+
+#[test]
+fn a_file_with_a_wrong_checksum_is_fetched_again_when_one_of_the_two_is_another() {
+    let server = Server::start();
+    let mesh = server.mesh(server.port, &server.archive());
+    mesh.edit("malla.toml", "seconds = 5.0", "seconds = 0.2");
+    let wrong = |digit: &str| {
+        let sum = server.folder("salida").join("a.jsonl.sha256");
+        std::fs::write(sum, digit.repeat(64)).unwrap();
+    };
+    wrong("0");
+    server.put("a.jsonl", sales(0, 10));
+    let running = crate::support::Running::start(&mesh);
+    // Each look opens what was promised; a file that comes later is taken meanwhile.
+    let looks = |times| {
+        let before = server.reads("a.jsonl.sha256");
+        wait_until("the folder is looked at", || {
+            server.reads("a.jsonl.sha256") >= before + times
+        });
+    };
+    looks(3);
+    server.put("b.jsonl", sales(10, 5));
+    wait_until("the other file is taken", || {
+        server.names("leidos") == ["b.jsonl"]
+    });
+    assert_eq!(server.reads("a.jsonl"), 1);
+    wrong("1");
+    wait_until("it is fetched again", || server.reads("a.jsonl") == 2);
+    looks(3);
+    assert_eq!(server.reads("a.jsonl"), 2);
+    assert_eq!(running.said().matches("A file stays on the server.").count(), 2);
+    server.promise("a.jsonl");
+    wait_until("it is taken", || server.names("leidos") == ["a.jsonl", "b.jsonl"]);
+    running.stop();
+    mesh.run_once();
+    every_sale_once(&mesh, 15);
 }
 
 #[test]

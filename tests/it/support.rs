@@ -51,24 +51,40 @@ pub(crate) struct Mesh {
 }
 
 impl Mesh {
-    /// A mesh with the ventas plugin and no source.
+    /// A mesh with the ventas plugin, no place for its sales and no returns.
     pub(crate) fn ventas_empty() -> Self {
         let mesh = Self {
             dir: tempfile::tempdir().unwrap(),
         };
         mesh.ok(&["init", mesh.path().to_str().unwrap()]);
         std::fs::copy(ventas(), mesh.path().join("plugins/ventas.wasm")).unwrap();
+        mesh.add_source("ventas", "devoluciones");
         mesh
     }
 
-    /// A mesh with the ventas plugin and an empty source.
+    /// A mesh with the plugins of domains, their policies, and a folder for each source.
+    pub(crate) fn of(domains: &[&str]) -> Self {
+        let mesh = Self {
+            dir: tempfile::tempdir().unwrap(),
+        };
+        std::fs::create_dir(mesh.path().join("plugins")).unwrap();
+        for domain in domains {
+            let plugin = format!("plugins/{domain}.wasm");
+            let built = component(&malla().parent().unwrap().join(&plugin));
+            std::fs::copy(built, mesh.path().join(plugin)).unwrap();
+        }
+        mesh.ok(&["init", mesh.path().to_str().unwrap()]);
+        mesh
+    }
+
+    /// A mesh with the ventas plugin and empty sources.
     pub(crate) fn ventas() -> Self {
         let mesh = Self::ventas_empty();
         mesh.add_source("ventas", "transacciones");
         mesh
     }
 
-    /// A mesh with the ventas plugin, whose source is a topic.
+    /// A mesh with the ventas plugin, whose sales come by a topic.
     pub(crate) fn ventas_of(servers: &str, topic: &str) -> Self {
         let mesh = Self::ventas_empty();
         mesh.add(
@@ -120,10 +136,18 @@ impl Mesh {
         file.write_all(bytes).unwrap();
     }
 
+    /// Writes sales.
     pub(crate) fn simulate(&self, events: u64, seed: u64) {
         self.on(
             "simulate",
-            &["--events", &events.to_string(), "--seed", &seed.to_string()],
+            &[
+                "--source",
+                "transacciones",
+                "--events",
+                &events.to_string(),
+                "--seed",
+                &seed.to_string(),
+            ],
         );
     }
 
@@ -216,14 +240,14 @@ impl Mesh {
         std::fs::write(path, format!("{text}\n{lines}\n")).unwrap();
     }
 
-    /// Rewrites the contract in the ventas component; the code stays.
+    /// Rewrites the contract in the ventas component, each piece where it is first; the code stays.
     pub(crate) fn contract(&self, edits: &[(&str, &str)]) {
         let path = self.path().join("plugins/ventas.wasm");
         let component = std::fs::read(ventas()).unwrap();
         let mut contract = malla_contract::extract(&component).unwrap();
         for (from, to) in edits {
             assert!(contract.contains(from), "no `{from}` in:\n{contract}");
-            contract = contract.replace(from, to);
+            contract = contract.replacen(from, to, 1);
         }
         std::fs::write(path, malla_contract::embed(&component, &contract).unwrap()).unwrap();
     }

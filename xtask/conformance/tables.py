@@ -1,5 +1,7 @@
 """Reads a demo's lake with deltalake and polars: counts add up, nothing personal is readable, tokens are stable."""
 
+import csv
+import io
 import json
 import pathlib
 import re
@@ -9,8 +11,26 @@ import polars
 from deltalake import DeltaTable
 
 mesh = pathlib.Path(sys.argv[1])
-DOMAINS = {"ventas": ["transacciones"], "logistica": ["envios"], "producto": ["catalogo", "cambios"]}
-PERSONAL = ("email", "tarjeta", "direccion")
+DOMAINS = {"ventas": ["transacciones", "devoluciones"], "logistica": ["envios"], "producto": ["catalogo", "cambios"]}
+PERSONAL = ("email", "tarjeta", "direccion", "comentario")
+
+
+def events_of(source):
+    """Every event of JSON Lines and every record of CSV, those that cannot be read as None."""
+    for segment in source.rglob("*.jsonl"):
+        for line in segment.read_bytes().split(b"\n")[:-1]:
+            try:
+                event = json.loads(line)
+            except ValueError:
+                event = None
+            yield event if isinstance(event, dict) else None
+    for export in source.rglob("*.csv"):
+        # Not UTF-8 is one kind of dirt. An empty line is a record too.
+        text = export.read_bytes().decode(errors="replace")
+        records = csv.reader(io.StringIO(text, newline=""))
+        header = next(records)
+        for record in records:
+            yield dict(zip(header, record)) if len(record) == len(header) else None
 
 
 def accounted(domain, name):
@@ -19,37 +39,32 @@ def accounted(domain, name):
     for layer in ("raw", "curated", "quarantine"):
         table = DeltaTable(str(mesh / "lake" / domain / layer / name))
         layers[layer] = polars.from_arrow(table.to_pyarrow_table())
-    segments = (mesh / "sources" / domain / name).rglob("*.jsonl")
-    count = sum(segment.read_bytes().count(b"\n") for segment in segments)
+    count = sum(1 for _ in events_of(mesh / "sources" / domain / name))
     undecodable = layers["quarantine"].filter(polars.col("stage") == "undecodable").height
     assert layers["curated"].height + layers["quarantine"].height == count, (domain, name, count)
     assert layers["raw"].height + undecodable == count, (domain, name, count)
-    print(f"{domain}.{name}: {count} lines = {layers['curated'].height} curated + {layers['quarantine'].height} quarantined")
+    print(f"{domain}.{name}: {count} events = {layers['curated'].height} curated + {layers['quarantine'].height} quarantined")
     return layers
 
 
 for domain, names in DOMAINS.items():
     for name in names:
         layers = accounted(domain, name)
-        if name == "envios":
-            assert layers["curated"]["direccion"].null_count() == layers["curated"].height
+        hidden = {"envios": "direccion", "devoluciones": "comentario"}.get(name)
+        if hidden:
+            assert layers["curated"][hidden].null_count() == layers["curated"].height
 
 lake = mesh / "lake" / "ventas"
 table = {layer: DeltaTable(str(lake / layer / "transacciones")) for layer in ("raw", "curated", "quarantine")}
 frame = {layer: polars.from_arrow(t.to_pyarrow_table()) for layer, t in table.items()}
 
 secrets, emails = set(), {}
-for segment in (mesh / "sources").rglob("*.jsonl"):
-    for line in segment.read_bytes().split(b"\n")[:-1]:
-        try:
-            event = json.loads(line)
-        except ValueError:
-            continue
-        if not isinstance(event, dict):
-            continue
-        secrets |= {event[name] for name in PERSONAL if isinstance(event.get(name), str)}
-        if isinstance(event.get("email"), str):
-            emails[event.get("transaccion_id")] = event["email"].strip().lower()
+for event in events_of(mesh / "sources"):
+    if event is None:
+        continue
+    secrets |= {event[name] for name in PERSONAL if isinstance(event.get(name), str)}
+    if isinstance(event.get("email"), str):
+        emails[event.get("transaccion_id")] = event["email"].strip().lower()
 
 curated, raw, quarantine = (frame[layer] for layer in ("curated", "raw", "quarantine"))
 assert curated["transaccion_id"].n_unique() == curated.height

@@ -170,12 +170,15 @@ pub(crate) struct Simulate {
     #[arg(long, value_name = "N")]
     pub(crate) events: u64,
     /// The same seed on an empty source gives the same events
-    #[arg(long, value_name = "S", default_value_t = crate::commands::DEFAULT_SEED)]
+    #[arg(long, value_name = "N", default_value_t = crate::commands::DEFAULT_SEED)]
     pub(crate) seed: u64,
     /// The domain whose sources are written: ventas, logistica or producto
     #[arg(long, value_name = "D", default_value = "ventas")]
     pub(crate) domain: String,
-    /// What the source must be; it is written whichever it is when left out
+    /// Only this source of the domain, which then gets all events: devoluciones, ..
+    #[arg(long, value_name = "S")]
+    pub(crate) source: Option<String>,
+    /// What the sources must be; each is written whichever it is when left out
     #[arg(long, value_enum)]
     pub(crate) to: Option<Target>,
     /// Print the result as JSON
@@ -186,9 +189,9 @@ pub(crate) struct Simulate {
 /// Where simulated events go.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum Target {
-    /// A folder
+    /// Folders: JSON Lines, or a file of CSV for each call where the source is a nightly export
     Directory,
-    /// A topic
+    /// Topics of Kafka: a message for each event
     Kafka,
 }
 
@@ -245,7 +248,7 @@ pub(crate) enum Plugin {
     New(NewPlugin),
     /// Compile a plugin to one .wasm file, its contract inside
     Build(PluginDir),
-    /// Run its native tests, then the built component on its testdata/*.jsonl
+    /// Run its native tests, then the built component on its testdata, *.jsonl or *.csv
     Test(PluginDir),
     /// Say what a component holds, without running it
     Inspect(Inspect),

@@ -56,10 +56,18 @@ fn benches(criterion: &mut Criterion) {
 }
 
 fn prepare(root: &Path) {
-    for folder in ["plugins", "policies/domains", "policies/tests", "keys"] {
+    // No returns: what is measured is the way of sales.
+    for folder in [
+        "plugins",
+        "policies/domains",
+        "policies/tests",
+        "keys",
+        "sources/ventas/devoluciones",
+    ] {
         std::fs::create_dir_all(root.join(folder)).unwrap();
     }
-    std::fs::write(root.join("malla.toml"), template(&[("ventas", "transacciones")])).unwrap();
+    let sources = [("ventas", "transacciones"), ("ventas", "devoluciones")];
+    std::fs::write(root.join("malla.toml"), template(&sources)).unwrap();
     for (name, text) in malla_policy::TEMPLATE {
         std::fs::write(root.join("policies").join(name), text).unwrap();
     }

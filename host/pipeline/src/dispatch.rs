@@ -125,6 +125,8 @@ impl Mesh {
         let mut flows = self.flows(domain)?;
         let mut running = JoinSet::new();
         let mut names = BTreeSet::new();
+        // Flows end in any order; what a report lists is in that of the contracts.
+        let mut order = Vec::new();
         loop {
             for flow in flows.drain(..) {
                 match flow {
@@ -139,6 +141,7 @@ impl Mesh {
                             self.record_masks(&flow)?;
                         }
                         names.insert(job.clone());
+                        order.extend(flow.steps.iter().map(|step| step.product.clone()));
                         let (sources, once) = (sources.clone(), options.once);
                         running.spawn(async move {
                             let run = match once {
@@ -152,6 +155,9 @@ impl Mesh {
                 }
             }
             if running.is_empty() && (options.once || sources.stop.is_asked()) {
+                report
+                    .products
+                    .sort_by_key(|product| order.iter().position(|name| *name == product.product));
                 return Ok(());
             }
             let more = tokio::select! {

@@ -98,13 +98,13 @@ fn explain_what_a_step_sees() {
     ");
     // Whatever purpose is asked for: the contract's counts.
     let explained = explain(&policy(&raw), &contracts(), "plugin:ventas", "consulta", on);
-    assert_snapshot!(explained.unwrap(), @r"
-    Steps of plugin:ventas may read ventas_raw.transacciones for `ingresos`.
-      `ingresos` is the purpose that the contract of ventas names; only columns in a step's `reads` enter it.
-    Rows: all.
-    Columns:
-      email  raw  plugin:ventas may see the values behind the masks of ventas_raw.transacciones/email for `ingresos` (domains/ventas.csv:30).
-    ");
+    assert_snapshot!(explained.unwrap(), @r#"
+Steps of plugin:ventas may read ventas_raw.transacciones for `ingresos`.
+  `ingresos` is the purpose that the contract of ventas names; only columns in a step's `reads` enter it.
+Rows: all.
+Columns:
+  email  raw  plugin:ventas may see the values behind the masks of ventas_raw.transacciones/email for `ingresos` (domains/ventas.csv:48).
+"#);
 }
 
 #[test]
@@ -119,7 +119,7 @@ user:nadie may not read ventas.transacciones for `informes`.
   No rule lets user:nadie read it, or any of its columns, for `informes`.
   user:nadie has no role in ventas.
 "##);
-    assert_snapshot!(explained("user:ana", "informes", "ventas.nada"), @"no table or column `ventas.nada` in the contracts: there are ventas.transacciones, ventas.daily-revenue, ventas_raw.transacciones, ventas_quarantine.transacciones, ventas_quality.transacciones and ventas_quality.daily-revenue");
+    assert_snapshot!(explained("user:ana", "informes", "ventas.nada"), @"no table or column `ventas.nada` in the contracts: there are ventas.transacciones, ventas.devoluciones, ventas.daily-revenue, ventas_raw.transacciones, ventas_raw.devoluciones, ventas_quarantine.transacciones, ventas_quarantine.devoluciones, ventas_quality.transacciones, ventas_quality.devoluciones and ventas_quality.daily-revenue");
     let closed = add(
         files(),
         GLOBAL_FILE,
@@ -229,49 +229,55 @@ fn check_warns_of_what_is_probably_not_meant() {
     let misfits = misfits(&policy(&files), &contracts());
     let said: Vec<String> = misfits.iter().map(ToString::to_string).collect();
     assert_snapshot!(said.join("\n"), @r##"
+masks.toml: no mask for column `comentario` of `ventas.devoluciones` (classification `restricted`, tags none): add to policies/masks.toml: [[mask]] classification = "restricted", mask = "replace-with-null" (or another mask)
 masks.toml: no mask for column `tarjeta` of `ventas.transacciones` (classification `restricted`, tags `pii:card`): add to policies/masks.toml: [[mask]] tag = "pii:card", mask = "replace-with-null" (or another mask)
 row-filters.toml:1: the table has no column `regio`: use one of transaccion_id, cliente_id, producto_id, monto, moneda, monto_usd, cantidad, region, canal, email, tarjeta, timestamp, fecha
 row-filters.toml:5: a value that is no `string`, the type of `region`: write texts, in quotes
 "##);
     let warnings = check(&policy(&files), &contracts());
     let said: Vec<String> = warnings.iter().map(ToString::to_string).collect();
-    assert_snapshot!(said.join("\n"), @r#"
-    declassify.toml:1: never matches: no column `dominio` in `ventas.transacciones`; correct the name
-    domains/ventas.csv: no rule lets `plugin:ventas` write `ventas.daily-revenue`: what feeds it does not run; add p, plugin:ventas, ventas, ventas.*, write, *, allow
-    domains/ventas.csv: no rule lets `plugin:ventas` write `ventas.transacciones`: what feeds it does not run; add p, plugin:ventas, ventas, ventas.*, write, *, allow
-    domains/ventas.csv: no rule lets `plugin:ventas` write `ventas_quarantine.transacciones`: what feeds it does not run; add p, plugin:ventas, ventas, ventas_quarantine.*, write, *, allow
-    domains/ventas.csv: no rule lets `plugin:ventas` write `ventas_raw.transacciones`: what feeds it does not run; add p, plugin:ventas, ventas, ventas_raw.*, write, *, allow
-    global.csv:2: changes nothing: global.csv:1 says as much or more; remove this one
-    global.csv:3: changes nothing: global.csv:19 says as much or more; remove this one
-    global.csv:4: allows nothing: global.csv:5 denies all of it; remove one of the two
-    global.csv:6: changes nothing: global.csv:5 says as much or more; remove this one
-    global.csv:7: changes nothing: global.csv:1 says as much or more; remove this one
-    global.csv:8: never matches: nobody has `role:nadie`; give it to somebody in groups.csv, or remove the rule
-    global.csv:9: changes nothing: global.csv:18 says as much or more; remove this one
-    global.csv:9: never matches: no plugin of the domain `venta` is deployed; correct the name, or deploy it
-    global.csv:10: changes nothing: global.csv:18 says as much or more; remove this one
-    global.csv:10: never matches: no table `ventas.transaccion` in the contracts; correct the name
-    global.csv:11: changes nothing: global.csv:18 says as much or more; remove this one
-    global.csv:11: never matches: no column `mont` in `ventas.transacciones`; correct the name
-    global.csv:12: changes nothing: global.csv:18 says as much or more; remove this one
-    global.csv:12: never matches: no domain has a schema `logistica`; correct the name, or deploy the domain's plugin
-    global.csv:13: changes nothing: global.csv:18 says as much or more; remove this one
-    global.csv:13: never matches: no column has the tag `pii:mail`; correct it, or tag the columns in their contracts
-    global.csv:14: changes nothing: global.csv:18 says as much or more; remove this one
-    global.csv:15: changes nothing: global.csv:18 says as much or more; remove this one
-    global.csv:15: never matches: no table `ventas_quarantine.otra` in the contracts; correct the name
-    global.csv:16: never matches: no plugin `vents` is deployed; deploy it, or remove the rule
-    global.csv:17: too broad: anybody sees values behind masks; name who needs them
-    global.csv:18: too broad: every table of every schema; name what is needed
-    global.csv:19: too broad: every table of every schema; name what is needed
-    global.csv:20: too broad: every action, those to come too; write a rule for each that is needed
-    groups.csv:3: never matches: no plugin of the domain `almacen` is deployed; correct the name, or deploy it
-    masks.toml: no mask for column `line` of `ventas_quarantine.transacciones` (classification `restricted`, tags none): add to policies/masks.toml: [[mask]] classification = "restricted", mask = "replace-with-null" (or another mask)
-    masks.toml: no mask for column `tarjeta` of `ventas_raw.transacciones` (classification `restricted`, tags `pii:card`): add to policies/masks.toml: [[mask]] tag = "pii:card", mask = "replace-with-null" (or another mask)
-    masks.toml:1: `pii:email` is stored plain, for anybody who can read the lake's files; remove at = "read" unless somebody needs the values
-    row-filters.toml:13: never matches: no table `ventas.nada` in the contracts; correct the name
-    row-filters.toml:13: nobody has `role:nadie`; give it to somebody in groups.csv, or correct the name
-    "#);
+    assert_snapshot!(said.join("\n"), @r##"
+declassify.toml:1: never matches: no column `dominio` in `ventas.transacciones`; correct the name
+domains/ventas.csv: no rule lets `plugin:ventas` write `ventas.daily-revenue`: what feeds it does not run; add p, plugin:ventas, ventas, ventas.*, write, *, allow
+domains/ventas.csv: no rule lets `plugin:ventas` write `ventas.devoluciones`: what feeds it does not run; add p, plugin:ventas, ventas, ventas.*, write, *, allow
+domains/ventas.csv: no rule lets `plugin:ventas` write `ventas.transacciones`: what feeds it does not run; add p, plugin:ventas, ventas, ventas.*, write, *, allow
+domains/ventas.csv: no rule lets `plugin:ventas` write `ventas_quarantine.devoluciones`: what feeds it does not run; add p, plugin:ventas, ventas, ventas_quarantine.*, write, *, allow
+domains/ventas.csv: no rule lets `plugin:ventas` write `ventas_quarantine.transacciones`: what feeds it does not run; add p, plugin:ventas, ventas, ventas_quarantine.*, write, *, allow
+domains/ventas.csv: no rule lets `plugin:ventas` write `ventas_raw.devoluciones`: what feeds it does not run; add p, plugin:ventas, ventas, ventas_raw.*, write, *, allow
+domains/ventas.csv: no rule lets `plugin:ventas` write `ventas_raw.transacciones`: what feeds it does not run; add p, plugin:ventas, ventas, ventas_raw.*, write, *, allow
+global.csv:2: changes nothing: global.csv:1 says as much or more; remove this one
+global.csv:3: changes nothing: global.csv:19 says as much or more; remove this one
+global.csv:4: allows nothing: global.csv:5 denies all of it; remove one of the two
+global.csv:6: changes nothing: global.csv:5 says as much or more; remove this one
+global.csv:7: changes nothing: global.csv:1 says as much or more; remove this one
+global.csv:8: never matches: nobody has `role:nadie`; give it to somebody in groups.csv, or remove the rule
+global.csv:9: changes nothing: global.csv:18 says as much or more; remove this one
+global.csv:9: never matches: no plugin of the domain `venta` is deployed; correct the name, or deploy it
+global.csv:10: changes nothing: global.csv:18 says as much or more; remove this one
+global.csv:10: never matches: no table `ventas.transaccion` in the contracts; correct the name
+global.csv:11: changes nothing: global.csv:18 says as much or more; remove this one
+global.csv:11: never matches: no column `mont` in `ventas.transacciones`; correct the name
+global.csv:12: changes nothing: global.csv:18 says as much or more; remove this one
+global.csv:12: never matches: no domain has a schema `logistica`; correct the name, or deploy the domain's plugin
+global.csv:13: changes nothing: global.csv:18 says as much or more; remove this one
+global.csv:13: never matches: no column has the tag `pii:mail`; correct it, or tag the columns in their contracts
+global.csv:14: changes nothing: global.csv:18 says as much or more; remove this one
+global.csv:15: changes nothing: global.csv:18 says as much or more; remove this one
+global.csv:15: never matches: no table `ventas_quarantine.otra` in the contracts; correct the name
+global.csv:16: never matches: no plugin `vents` is deployed; deploy it, or remove the rule
+global.csv:17: too broad: anybody sees values behind masks; name who needs them
+global.csv:18: too broad: every table of every schema; name what is needed
+global.csv:19: too broad: every table of every schema; name what is needed
+global.csv:20: too broad: every action, those to come too; write a rule for each that is needed
+groups.csv:3: never matches: no plugin of the domain `almacen` is deployed; correct the name, or deploy it
+masks.toml: no mask for column `comentario` of `ventas_raw.devoluciones` (classification `restricted`, tags none): add to policies/masks.toml: [[mask]] classification = "restricted", mask = "replace-with-null" (or another mask)
+masks.toml: no mask for column `line` of `ventas_quarantine.devoluciones` (classification `restricted`, tags none): add to policies/masks.toml: [[mask]] classification = "restricted", mask = "replace-with-null" (or another mask)
+masks.toml: no mask for column `line` of `ventas_quarantine.transacciones` (classification `restricted`, tags none): add to policies/masks.toml: [[mask]] classification = "restricted", mask = "replace-with-null" (or another mask)
+masks.toml: no mask for column `tarjeta` of `ventas_raw.transacciones` (classification `restricted`, tags `pii:card`): add to policies/masks.toml: [[mask]] tag = "pii:card", mask = "replace-with-null" (or another mask)
+masks.toml:1: `pii:email` is stored plain, for anybody who can read the lake's files; remove at = "read" unless somebody needs the values
+row-filters.toml:13: never matches: no table `ventas.nada` in the contracts; correct the name
+row-filters.toml:13: nobody has `role:nadie`; give it to somebody in groups.csv, or correct the name
+"##);
 }
 
 #[test]
@@ -309,6 +315,8 @@ undeclared pii:phone
   block, was mask
 ventas.daily-revenue
   user:nuevo: gain it: columns: 6 plain
+ventas.devoluciones
+  user:nuevo: gain it: columns: 10 plain and 1 masked
 ventas.transacciones
   user:nuevo: gain it: columns: 11 plain, 1 masked and 1 hidden
   role:finanzas and service:reportes: see only rows where canal is not tienda
@@ -397,20 +405,20 @@ rows = ["region is Norte"]
         .unwrap()
         .run(&policy(&files), &contracts())
         .unwrap();
-    assert_snapshot!(report, @r"
-    1 of 5 FAILED  an analyst sees everything
-        tests/ventas.toml:2: email: expected raw, is token
-        tests/ventas.toml:2: no column `nada` in `ventas.transacciones`
-        tests/ventas.toml:2: rows: expected all, are `region is Norte`
-    2 of 5 FAILED  an analyst sees raw data
-        tests/ventas.toml:13: expected to be readable, is denied
-    3 of 5 FAILED  an analyst is kept out
-        tests/ventas.toml:20: expected to be denied, is readable
-    4 of 5 FAILED  a table
-        tests/ventas.toml:27: no table `ventas.nada` in the contracts: there are ventas.transacciones, ventas.daily-revenue, ventas_raw.transacciones, ventas_quarantine.transacciones, ventas_quality.transacciones and ventas_quality.daily-revenue
-    5 of 5 OK      one that holds
-    1 of 5 cases hold.
-    ");
+    assert_snapshot!(report, @r#"
+1 of 5 FAILED  an analyst sees everything
+    tests/ventas.toml:2: email: expected raw, is token
+    tests/ventas.toml:2: no column `nada` in `ventas.transacciones`
+    tests/ventas.toml:2: rows: expected all, are `region is Norte`
+2 of 5 FAILED  an analyst sees raw data
+    tests/ventas.toml:13: expected to be readable, is denied
+3 of 5 FAILED  an analyst is kept out
+    tests/ventas.toml:20: expected to be denied, is readable
+4 of 5 FAILED  a table
+    tests/ventas.toml:27: no table `ventas.nada` in the contracts: there are ventas.transacciones, ventas.devoluciones, ventas.daily-revenue, ventas_raw.transacciones, ventas_raw.devoluciones, ventas_quarantine.transacciones, ventas_quarantine.devoluciones, ventas_quality.transacciones, ventas_quality.devoluciones and ventas_quality.daily-revenue
+5 of 5 OK      one that holds
+1 of 5 cases hold.
+"#);
     assert_eq!((report.passed(), report.failures().count()), (1, 6));
 }
 

@@ -111,6 +111,65 @@ pub(crate) const STREETS: [&str; 12] = [
     "Pasaje Los Álamos",
 ];
 
+/// Why something comes back, as the contract of ventas has it, its share in percent, and what customers write then.
+pub(crate) const REASONS: [(&str, u32, [&str; 3]); 6] = [
+    (
+        "talla",
+        30,
+        [
+            "Me queda grande",
+            "Pedí la M, llegó la S",
+            "La talla no es la de la tabla, ni de lejos",
+        ],
+    ),
+    (
+        "defectuoso",
+        22,
+        [
+            "No enciende",
+            "Se apaga solo, a los cinco minutos",
+            "Pone \"error 7\" y nada más",
+        ],
+    ),
+    (
+        "danado",
+        14,
+        [
+            "Llegó roto",
+            "La caja venía abierta, y mojada",
+            "Golpeado.\nEl \"frágil\" no lo leyó nadie.",
+        ],
+    ),
+    (
+        "equivocado",
+        10,
+        [
+            "No es lo que pedí",
+            "Pedí azul, llegó rojo",
+            "Dice \"Manta\", y es un espejo",
+        ],
+    ),
+    (
+        "no_llego",
+        8,
+        [
+            "No llegó",
+            "Entregado, según ustedes; aquí no",
+            "Nadie llamó.\nMi número: +52 55 1234 5678",
+        ],
+    ),
+    (
+        "arrepentimiento",
+        16,
+        [
+            "Ya no lo quiero",
+            "Lo encontré más barato, perdón",
+            "Era un regalo, y ya lo tenía",
+        ],
+    ),
+];
+pub(crate) const ODD_REASONS: [&str; 4] = ["TALLA", "no le gustó a mi hermana", "7", ""];
+
 /// Category, and what is in it. The contract of producto has the categories, each with a highest price above all of these.
 pub(crate) const CATEGORIES: [(&str, [&str; 4]); 8] = [
     ("electronica", ["Auriculares", "Altavoz", "Cargador", "Teclado"]),

@@ -1,4 +1,4 @@
-//! One line of `producto.catalogo` or event of `producto.cambios`, from its number alone. The products are those that the
+//! One record of `producto.catalogo` or event of `producto.cambios`, from its number alone. The products are those that the
 //! sales of the same seed sell, at about their prices.
 
 use std::io::Write as _;
@@ -10,6 +10,7 @@ use rand::{Rng, RngExt};
 use crate::Dirt;
 use crate::business::{AMOUNT_WORDS, BRANDS, CATEGORIES, NOT_DATES, ODD_CATEGORIES, PRODUCTS};
 use crate::clock::{Clock, MICROS_PER_DAY};
+use crate::csv::Record;
 use crate::line::{spoil, write_time};
 use crate::random::{self, mix, one_of};
 use crate::sales::typical_price;
@@ -28,6 +29,9 @@ pub(crate) struct Catalogue {
 }
 
 impl Catalogue {
+    /// The first line of its files.
+    pub(crate) const HEADER: &'static str = "producto_id,nombre,categoria,precio,costo,vigente_desde";
+
     pub(crate) fn new(seed: u64) -> Self {
         Self { seed }
     }
@@ -42,7 +46,8 @@ impl Stream for Catalogue {
         let first = OPENED + i64::try_from(mix(self.seed ^ mix(product ^ CATALOGUE)) % 500).unwrap_or(0);
         let from = first.saturating_add(i64::try_from(night).unwrap_or(0));
         let version = Version::new(self.seed, product, from, None, &mut random);
-        version.place(0, dirt, &mut random, out)
+        version.list(dirt.map(|dirt| (dirt, random.next_u64())), out);
+        Placed { partition: 0, dirt }
     }
 }
 
@@ -110,7 +115,7 @@ impl Version {
         }
     }
 
-    /// Appends the line.
+    /// Appends the event.
     fn place(
         &self,
         partition: u64,
@@ -132,47 +137,67 @@ impl Version {
         Placed { partition, dirt }
     }
 
+    /// The record of CSV, in the order of [`Catalogue::HEADER`].
+    fn list(&self, dirty: Option<(Dirt, u64)>, out: &mut Vec<u8>) {
+        let (dirt, choice) = dirty.map_or((None, 0), |(dirt, choice)| (Some(dirt), choice));
+        let mut record = Record::new(out);
+        record.with(|out| {
+            if dirt != Some(Dirt::MissingProducto) {
+                self.write_id(out);
+            }
+        });
+        let name = self.name();
+        record.text(if dirt == Some(Dirt::MissingNombre) {
+            ""
+        } else {
+            &name
+        });
+        record.text(self.category(dirt, choice));
+        record.with(|out| match dirt {
+            Some(Dirt::PrecioAsWords) => out.extend_from_slice(one_of(&AMOUNT_WORDS, choice).as_bytes()),
+            _ => self.write_price(out, dirt),
+        });
+        record.with(|out| {
+            if let Some(cost) = self.cost_cents {
+                write_cents(cost, out);
+            }
+        });
+        record.with(|out| self.write_day(out, dirt, choice));
+        record.end(dirty);
+    }
+
     /// The JSON object, with the dirt that concerns a single field.
     fn write(&self, out: &mut Vec<u8>, dirt: Option<(Dirt, u64)>) {
         let (dirt, choice) = dirt.map_or((None, 0), |(dirt, choice)| (Some(dirt), choice));
         // Writing to a `Vec` cannot fail.
         out.push(b'{');
         if dirt != Some(Dirt::MissingProducto) {
-            let _ = write!(out, "\"producto_id\":\"P{:05}\",", self.product);
+            out.extend_from_slice(b"\"producto_id\":\"");
+            self.write_id(out);
+            out.extend_from_slice(b"\",");
         }
-        let place = usize::try_from(self.kind % 8).unwrap_or(0);
-        let (category, things) = CATEGORIES.get(place).copied().unwrap_or(CATEGORIES[0]);
         if dirt != Some(Dirt::MissingNombre) {
-            let (thing, brand) = (one_of(&things, self.kind >> 8), one_of(&BRANDS, self.kind >> 16));
-            let _ = write!(out, "\"nombre\":\"{thing} {brand}\",");
+            let _ = write!(out, "\"nombre\":\"{}\",", self.name());
         }
-        let category = match dirt {
-            Some(Dirt::UnknownCategory) => one_of(&ODD_CATEGORIES, choice),
-            _ => category,
-        };
-        let (whole, cents) = (self.cents / 100, self.cents % 100);
+        let category = self.category(dirt, choice);
         let _ = write!(out, "\"categoria\":\"{category}\",\"precio\":");
-        let _ = match dirt {
-            Some(Dirt::PrecioAsWords) => write!(out, "\"{}\"", one_of(&AMOUNT_WORDS, choice)),
-            Some(Dirt::PrecioTooPrecise) => write!(out, "{whole}.{cents:02}5"),
-            Some(Dirt::PrecioNegative) => write!(out, "-{whole}.{cents:02}"),
-            Some(Dirt::PrecioZero) => write!(out, "0.00"),
-            Some(Dirt::PrecioTooHigh) => write!(out, "{whole}{cents:02}0000.00"),
-            _ => write!(out, "{whole}.{cents:02}"),
-        };
+        match dirt {
+            Some(Dirt::PrecioAsWords) => {
+                let _ = write!(out, "\"{}\"", one_of(&AMOUNT_WORDS, choice));
+            }
+            _ => self.write_price(out, dirt),
+        }
         if dirt == Some(Dirt::DuplicateKey) {
-            let _ = write!(out, ",\"precio\":{whole}.{cents:02}");
+            out.extend_from_slice(b",\"precio\":");
+            write_cents(self.cents, out);
         }
-        let _ = match self.cost_cents {
-            Some(cost) => write!(out, ",\"costo\":{}.{:02}", cost / 100, cost % 100),
-            None => write!(out, ",\"costo\":null"),
-        };
+        out.extend_from_slice(b",\"costo\":");
+        match self.cost_cents {
+            Some(cost) => write_cents(cost, out),
+            None => out.extend_from_slice(b"null"),
+        }
         out.extend_from_slice(b",\"vigente_desde\":\"");
-        if dirt == Some(Dirt::BadDate) {
-            out.extend_from_slice(one_of(&NOT_DATES, choice).as_bytes());
-        } else if let Some(day) = DateTime::from_timestamp_micros(self.from.saturating_mul(MICROS_PER_DAY)) {
-            let _ = write!(out, "{:04}-{:02}-{:02}", day.year(), day.month(), day.day());
-        }
+        self.write_day(out, dirt, choice);
         out.push(b'"');
         if let Some(at) = self.at.filter(|_| dirt != Some(Dirt::MissingTimestamp)) {
             out.extend_from_slice(b",\"timestamp\":\"");
@@ -181,4 +206,49 @@ impl Version {
         }
         out.push(b'}');
     }
+
+    fn write_id(&self, out: &mut Vec<u8>) {
+        let _ = write!(out, "P{:05}", self.product);
+    }
+
+    fn name(&self) -> String {
+        let (_, things) = self.shelf();
+        let (thing, brand) = (one_of(&things, self.kind >> 8), one_of(&BRANDS, self.kind >> 16));
+        format!("{thing} {brand}")
+    }
+
+    fn category(&self, dirt: Option<Dirt>, choice: u64) -> &'static str {
+        match dirt {
+            Some(Dirt::UnknownCategory) => one_of(&ODD_CATEGORIES, choice),
+            _ => self.shelf().0,
+        }
+    }
+
+    fn shelf(&self) -> (&'static str, [&'static str; 4]) {
+        let place = usize::try_from(self.kind % 8).unwrap_or(0);
+        CATEGORIES.get(place).copied().unwrap_or(CATEGORIES[0])
+    }
+
+    fn write_price(&self, out: &mut Vec<u8>, dirt: Option<Dirt>) {
+        let (whole, cents) = (self.cents / 100, self.cents % 100);
+        let _ = match dirt {
+            Some(Dirt::PrecioTooPrecise) => write!(out, "{whole}.{cents:02}5"),
+            Some(Dirt::PrecioNegative) => write!(out, "-{whole}.{cents:02}"),
+            Some(Dirt::PrecioZero) => write!(out, "0.00"),
+            Some(Dirt::PrecioTooHigh) => write!(out, "{whole}{cents:02}0000.00"),
+            _ => write!(out, "{whole}.{cents:02}"),
+        };
+    }
+
+    fn write_day(&self, out: &mut Vec<u8>, dirt: Option<Dirt>, choice: u64) {
+        if dirt == Some(Dirt::BadDate) {
+            out.extend_from_slice(one_of(&NOT_DATES, choice).as_bytes());
+        } else if let Some(day) = DateTime::from_timestamp_micros(self.from.saturating_mul(MICROS_PER_DAY)) {
+            let _ = write!(out, "{:04}-{:02}-{:02}", day.year(), day.month(), day.day());
+        }
+    }
+}
+
+fn write_cents(cents: u64, out: &mut Vec<u8>) {
+    let _ = write!(out, "{}.{:02}", cents / 100, cents % 100);
 }

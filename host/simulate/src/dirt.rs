@@ -26,6 +26,10 @@ pub enum Dirt {
     BadTimestamp,
     /// Nothing on the line.
     EmptyLine,
+    /// One field too many: a comma in a text that is not in quotes.
+    ExtraField,
+    /// Text after a closing quote.
+    StrayQuote,
     /// Text that is not JSON.
     NotJson,
     /// A JSON array instead of an object.
@@ -38,7 +42,11 @@ pub enum Dirt {
     CantidadTooLarge,
     /// No `envio_id`.
     MissingEnvio,
-    /// No `transaccion_id` in a shipment.
+    /// No `devolucion_id`.
+    MissingDevolucion,
+    /// `motivo` is no code that the contract knows.
+    UnknownReason,
+    /// No `transaccion_id` in a shipment or a return.
     MissingTransaccion,
     /// `transportista` is no carrier that the contract knows.
     UnknownCarrier,
@@ -81,7 +89,7 @@ pub enum Caught {
 
 impl Dirt {
     /// Every kind.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 36] = [
         Self::TruncatedLine,
         Self::InvalidUtf8,
         Self::MontoAsWords,
@@ -93,12 +101,16 @@ impl Dirt {
         Self::MissingTimestamp,
         Self::BadTimestamp,
         Self::EmptyLine,
+        Self::ExtraField,
+        Self::StrayQuote,
         Self::NotJson,
         Self::NotAnObject,
         Self::ExtraNesting,
         Self::DuplicateKey,
         Self::CantidadTooLarge,
         Self::MissingEnvio,
+        Self::MissingDevolucion,
+        Self::UnknownReason,
         Self::MissingTransaccion,
         Self::UnknownCarrier,
         Self::UnknownState,
@@ -155,15 +167,33 @@ impl Dirt {
         Self::DeliveredBeforeLeft,
     ];
 
+    /// The kinds in `ventas.devoluciones`.
+    pub(crate) const RETURNS: [Self; 16] = [
+        Self::TruncatedLine,
+        Self::InvalidUtf8,
+        Self::MontoAsWords,
+        Self::MontoTooPrecise,
+        Self::MontoNegative,
+        Self::MontoZero,
+        Self::UnknownCurrency,
+        Self::MissingCliente,
+        Self::MissingTimestamp,
+        Self::BadTimestamp,
+        Self::EmptyLine,
+        Self::ExtraField,
+        Self::StrayQuote,
+        Self::MissingDevolucion,
+        Self::UnknownReason,
+        Self::MissingTransaccion,
+    ];
+
     /// The kinds in `producto.catalogo`.
-    pub(crate) const CATALOGUE: [Self; 16] = [
+    pub(crate) const CATALOGUE: [Self; 14] = [
         Self::TruncatedLine,
         Self::InvalidUtf8,
         Self::EmptyLine,
-        Self::NotJson,
-        Self::NotAnObject,
-        Self::ExtraNesting,
-        Self::DuplicateKey,
+        Self::ExtraField,
+        Self::StrayQuote,
         Self::MissingProducto,
         Self::MissingNombre,
         Self::UnknownCategory,
@@ -213,12 +243,16 @@ impl Dirt {
             Self::MissingTimestamp => "missing_timestamp",
             Self::BadTimestamp => "bad_timestamp",
             Self::EmptyLine => "empty_line",
+            Self::ExtraField => "extra_field",
+            Self::StrayQuote => "stray_quote",
             Self::NotJson => "not_json",
             Self::NotAnObject => "not_an_object",
             Self::ExtraNesting => "extra_nesting",
             Self::DuplicateKey => "duplicate_key",
             Self::CantidadTooLarge => "cantidad_too_large",
             Self::MissingEnvio => "missing_envio",
+            Self::MissingDevolucion => "missing_devolucion",
+            Self::UnknownReason => "unknown_reason",
             Self::MissingTransaccion => "missing_transaccion",
             Self::UnknownCarrier => "unknown_carrier",
             Self::UnknownState => "unknown_state",
@@ -246,6 +280,8 @@ impl Dirt {
             | Self::UnknownCurrency
             | Self::MissingCliente
             | Self::MissingEnvio
+            | Self::MissingDevolucion
+            | Self::UnknownReason
             | Self::UnknownCarrier
             | Self::UnknownState
             | Self::ContradictoryState

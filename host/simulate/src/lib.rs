@@ -1,15 +1,18 @@
 //! Realistic events, seeded, about one in a hundred dirty in a named way.
 //!
 //! INVARIANT: the same seed, start time and place in the stream give the same bytes, and no two events of a seed share an id.
-//! Domains of one seed fit: shipments are of its sales, and the catalogue is of what they sell.
+//! Domains of one seed fit: shipments and returns are of its sales, and the catalogue is of what they sell.
 
 mod business;
 mod catalogue;
 mod clock;
+mod csv;
 mod dirt;
 mod error;
+mod files;
 mod line;
 mod random;
+mod returns;
 mod sales;
 mod shipments;
 mod simulator;

@@ -1,4 +1,4 @@
-//! What the lines of all sources have in common: ids, times, and the dirt that concerns the whole line.
+//! What the lines of all sources have in common: ids, times, and the dirt that concerns a whole line of JSON.
 
 use std::io::Write as _;
 
@@ -54,7 +54,7 @@ pub(crate) fn write_time(unix_micros: i64, out: &mut Vec<u8>, bad: Option<u64>) 
     };
 }
 
-/// The dirt that concerns the whole line, which is an object from `start` on, with text `text` bytes behind.
+/// The dirt that concerns the whole line, which is a JSON object from `start` on, with text `text` bytes behind.
 pub(crate) fn spoil(dirt: Dirt, choice: u64, start: usize, text: usize, out: &mut Vec<u8>) {
     let len = out.len() - start;
     match dirt {

@@ -115,8 +115,8 @@ pub(crate) struct Sale {
     /// The customer's own random number: region, name and card hang on it.
     pub(crate) home: u64,
     product: u64,
-    cents: u64,
-    currency: &'static str,
+    pub(crate) cents: u64,
+    pub(crate) currency: &'static str,
     quantity: u32,
     pub(crate) region: &'static str,
     channel: &'static str,
@@ -132,7 +132,9 @@ impl Sale {
         write_id(self.id.0, self.id.1, out);
         out.push(b'"');
         if dirt != Some(Dirt::MissingCliente) {
-            let _ = write!(out, ",\"cliente_id\":\"C{:06}\"", self.customer);
+            out.extend_from_slice(b",\"cliente_id\":\"");
+            self.write_customer(out);
+            out.push(b'"');
         }
         let _ = write!(out, ",\"producto_id\":\"P{:05}\",\"monto\":", self.product);
         let (whole, cents) = (self.cents / 100, self.cents % 100);
@@ -176,6 +178,10 @@ impl Sale {
             out.push(b'"');
         }
         out.push(b'}');
+    }
+
+    pub(crate) fn write_customer(&self, out: &mut Vec<u8>) {
+        let _ = write!(out, "C{:06}", self.customer);
     }
 
     fn write_email(&self, out: &mut Vec<u8>) {

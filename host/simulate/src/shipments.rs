@@ -1,4 +1,4 @@
-//! One event of `logistica.envios`, from its number alone: shipment n is of sale n of the same seed.
+//! One event of `logistica.envios`, from its number alone: each shipment is of a sale of the same seed.
 
 use std::io::Write as _;
 
@@ -10,6 +10,7 @@ use crate::business::{CARRIERS, ODD_CARRIERS, ODD_STATES, STREETS, warehouse};
 use crate::clock::MICROS_PER_HOUR;
 use crate::line::{spoil, write_id, write_time};
 use crate::random::{self, mix, one_of, weighted};
+use crate::returns::ONE_IN;
 use crate::sales::{Sale, Sales};
 use crate::source::{PARTITIONS, Placed, Stream};
 
@@ -31,8 +32,10 @@ impl Stream for Shipments {
         let mut random = random::of_event(self.seed ^ SALT, index);
         let partition = mix(index ^ SALT) % PARTITIONS;
         let dirt = random::dirt(&Dirt::SHIPMENTS, &mut random);
-        // A dirty sale is not in the lake: the one before it goes out as two parcels.
-        let shipment = self.shipment(index, self.sales.clean(index), &mut random);
+        // As many events of ventas have fewer sales: some go out as two parcels. A dirty sale is not in the lake, so the one before
+        // it goes out twice too.
+        let sale = index - index.div_ceil(ONE_IN);
+        let shipment = self.shipment(index, self.sales.clean(sale), &mut random);
         let start = out.len();
         match dirt {
             None => shipment.write(out, None),

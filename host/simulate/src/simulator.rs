@@ -1,16 +1,16 @@
 //! Writes events into the segments of a source.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use chrono::DateTime;
+
+use crate::files::{Files, Partition};
 use crate::source::Source;
 use crate::{Dirt, SimulateError};
-
-/// Bytes that are gathered before they are appended to a segment in one write.
-const CHUNK: usize = 1 << 20;
 
 /// Writes the events of one source of a domain.
 ///
@@ -29,7 +29,7 @@ pub struct Simulator {
 pub struct Report {
     /// The folder whose sub-folders are partitions.
     pub root: PathBuf,
-    /// Lines by partition. Their sum is the number of events asked for.
+    /// Lines by partition, or records where these may have several lines; no headers. Their sum is the number of events asked for.
     pub lines: BTreeMap<String, u64>,
     /// Dirty lines by kind.
     pub dirt: BTreeMap<Dirt, u64>,
@@ -128,7 +128,8 @@ impl Simulator {
         }
     }
 
-    /// Size at which a segment is full. Default 32 MiB. The last chunk of lines, up to 1 MiB, may go beyond it.
+    /// Size at which a segment is full. Default 32 MiB. The last chunk of lines, up to 1 MiB, may go beyond it. A nightly export is one
+    /// file whatever its size.
     #[must_use]
     pub fn with_segment_bytes(self, segment_bytes: u64) -> Self {
         Self {
@@ -137,14 +138,15 @@ impl Simulator {
         }
     }
 
-    /// Writes exactly `events` lines below `root`, after those that earlier calls with the same seed wrote there.
+    /// Writes exactly `events` lines below `root`, after those that earlier calls with the same seed wrote there. Of a source that is a
+    /// nightly export each call writes a file of its own, named by the day.
     ///
     /// # Errors
     /// When the folder cannot be written.
     pub fn write(&mut self, root: &Path, events: u64) -> Result<Report, SimulateError> {
         fs::create_dir_all(root).map_err(io_error("create", root))?;
         let mut partitions = (0..self.source.partitions())
-            .map(|number| Partition::open(root, number, self.source.domain(), self.segment_bytes))
+            .map(|number| Partition::open(root, number, self.files()))
             .collect::<Result<Vec<_>, _>>()?;
         let report = self.send(root, events, |number, message| {
             let at = usize::try_from(number).ok();
@@ -159,12 +161,28 @@ impl Simulator {
             bytes: 0,
             ..report
         };
-        for mut partition in partitions {
-            partition.flush()?;
-            report.bytes += partition.bytes;
-            report.lines.insert(partition.name, partition.lines);
+        for partition in partitions {
+            let written = partition.finish()?;
+            report.bytes += written.bytes;
+            report.lines.insert(written.name, written.lines);
         }
         Ok(report)
+    }
+
+    fn files(&self) -> Files {
+        match self.source.header() {
+            Some(header) => Files::Export {
+                source: self.source.name(),
+                day: DateTime::from_timestamp_micros(self.now)
+                    .unwrap_or_default()
+                    .date_naive(),
+                header,
+            },
+            None => Files::Segments {
+                domain: self.source.domain(),
+                bytes: self.segment_bytes,
+            },
+        }
     }
 
     /// Gives exactly `events` events to `send`, each with the number of its partition, after those of earlier calls with the same
@@ -227,90 +245,7 @@ impl Simulator {
     }
 }
 
-/// One partition's folder and the segment that is being filled.
-#[derive(Debug)]
-struct Partition {
-    name: String,
-    folder: PathBuf,
-    domain: String,
-    segment_bytes: u64,
-    /// Number of the segment, from 1.
-    segment: u64,
-    buffer: Vec<u8>,
-    lines: u64,
-    bytes: u64,
-}
-
-impl Partition {
-    fn open(root: &Path, number: u64, domain: &str, segment_bytes: u64) -> Result<Self, SimulateError> {
-        let name = format!("p{number}");
-        let folder = root.join(&name);
-        fs::create_dir_all(&folder).map_err(io_error("create", &folder))?;
-        let mut segment = 1;
-        for entry in fs::read_dir(&folder).map_err(io_error("list", &folder))? {
-            let entry = entry.map_err(io_error("list", &folder))?;
-            segment = segment.max(segment_number(&entry.file_name().to_string_lossy(), domain));
-        }
-        let domain = domain.to_owned();
-        Ok(Self {
-            name,
-            folder,
-            domain,
-            segment_bytes,
-            segment,
-            buffer: Vec::new(),
-            lines: 0,
-            bytes: 0,
-        })
-    }
-
-    fn push(&mut self, line: &[u8]) -> Result<(), SimulateError> {
-        self.buffer.extend_from_slice(line);
-        self.buffer.push(b'\n');
-        self.lines += 1;
-        if self.buffer.len() >= CHUNK.min(usize::try_from(self.segment_bytes).unwrap_or(CHUNK)) {
-            self.flush()?;
-        }
-        Ok(())
-    }
-
-    /// Appends whole lines in one write, to the next segment when this one is full.
-    fn flush(&mut self) -> Result<(), SimulateError> {
-        if self.buffer.is_empty() {
-            return Ok(());
-        }
-        let mut path = self.path();
-        if fs::metadata(&path).is_ok_and(|metadata| metadata.len() >= self.segment_bytes) {
-            self.segment += 1;
-            path = self.path();
-        }
-        let append = |path: &Path, bytes: &[u8]| -> io::Result<()> {
-            let mut file: File = OpenOptions::new().append(true).create(true).open(path)?;
-            file.write_all(bytes)
-        };
-        append(&path, &self.buffer).map_err(io_error("append to", &path))?;
-        self.bytes += u64::try_from(self.buffer.len()).unwrap_or(u64::MAX);
-        self.buffer.clear();
-        Ok(())
-    }
-
-    fn path(&self) -> PathBuf {
-        self.folder
-            .join(format!("{}-{:06}.jsonl", self.domain, self.segment))
-    }
-}
-
-/// The number of the segment to go on with, as far as a file name says; one that was rotated or compressed is over.
-fn segment_number(name: &str, domain: &str) -> u64 {
-    let number = |name: &str| name.strip_prefix(domain)?.strip_prefix('-')?.parse::<u64>().ok();
-    match name.split_once('.') {
-        Some((stem, "jsonl")) => number(stem).unwrap_or(1),
-        Some((stem, _)) => number(stem).map_or(1, |number| number + 1),
-        None => 1,
-    }
-}
-
-fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> SimulateError {
+pub(crate) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> SimulateError {
     let path = path.to_owned();
     move |error| SimulateError::Io { action, path, error }
 }

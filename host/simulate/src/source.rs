@@ -5,6 +5,7 @@ use std::fmt;
 use crate::Dirt;
 use crate::business::PRODUCTS;
 use crate::catalogue::{Catalogue, Changes};
+use crate::returns::{ONE_IN, Returns};
 use crate::sales::Sales;
 use crate::shipments::Shipments;
 
@@ -13,7 +14,7 @@ pub(crate) const PARTITIONS: u64 = 4;
 
 /// The events of one source and seed.
 pub(crate) trait Stream: fmt::Debug {
-    /// Appends the line of event `index`, with its line end.
+    /// Appends the line of event `index`, or its record where a line is not enough, with its line end.
     fn write(&self, index: u64, out: &mut Vec<u8>) -> Placed;
 }
 
@@ -28,6 +29,7 @@ pub(crate) struct Placed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source {
     Transacciones,
+    Devoluciones,
     Envios,
     Catalogo,
     Cambios,
@@ -35,11 +37,17 @@ pub(crate) enum Source {
 
 impl Source {
     /// Every source, in the order of the contracts.
-    pub(crate) const ALL: [Self; 4] = [Self::Transacciones, Self::Envios, Self::Catalogo, Self::Cambios];
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Transacciones,
+        Self::Devoluciones,
+        Self::Envios,
+        Self::Catalogo,
+        Self::Cambios,
+    ];
 
     pub(crate) fn domain(self) -> &'static str {
         match self {
-            Self::Transacciones => "ventas",
+            Self::Transacciones | Self::Devoluciones => "ventas",
             Self::Envios => "logistica",
             Self::Catalogo | Self::Cambios => "producto",
         }
@@ -48,25 +56,38 @@ impl Source {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Transacciones => "transacciones",
+            Self::Devoluciones => "devoluciones",
             Self::Envios => "envios",
             Self::Catalogo => "catalogo",
             Self::Cambios => "cambios",
         }
     }
 
+    /// The first line of a nightly export, which is CSV; the others are JSON Lines.
+    pub(crate) fn header(self) -> Option<&'static str> {
+        match self {
+            Self::Devoluciones => Some(Returns::HEADER),
+            Self::Catalogo => Some(Catalogue::HEADER),
+            Self::Transacciones | Self::Envios | Self::Cambios => None,
+        }
+    }
+
     /// A nightly export is one file; the others are written in several places at once.
     pub(crate) fn partitions(self) -> u64 {
-        match self {
-            Self::Catalogo => 1,
-            _ => PARTITIONS,
+        match self.header() {
+            Some(_) => 1,
+            None => PARTITIONS,
         }
     }
 
     /// Of so many events of the domain, how many are this source's. Those of all its sources are all of them.
     pub(crate) fn share(self, events: u64) -> u64 {
         let catalogue = PRODUCTS.min(events / 2);
+        let returns = events / ONE_IN;
         match self {
-            Self::Transacciones | Self::Envios => events,
+            Self::Transacciones => events - returns,
+            Self::Devoluciones => returns,
+            Self::Envios => events,
             Self::Catalogo => catalogue,
             Self::Cambios => events - catalogue,
         }
@@ -76,6 +97,7 @@ impl Source {
     pub(crate) fn stream(self, seed: u64, now: i64) -> Box<dyn Stream> {
         match self {
             Self::Transacciones => Box::new(Sales::new(seed, now)),
+            Self::Devoluciones => Box::new(Returns::new(seed, now)),
             Self::Envios => Box::new(Shipments::new(seed, now)),
             Self::Catalogo => Box::new(Catalogue::new(seed)),
             Self::Cambios => Box::new(Changes::new(seed, now)),

@@ -136,7 +136,7 @@ fn governance() {
 fn tables_steps_and_lookups() {
     let comparison = changed("1.0.1", |new| {
         let mut other = new.products[0].clone();
-        "devoluciones".clone_into(&mut other.name);
+        "reembolsos".clone_into(&mut other.name);
         new.products.push(other);
         let step = &mut new.steps[0];
         step.reads = vec![
@@ -158,7 +158,7 @@ fn tables_steps_and_lookups() {
     Other 1.0.0 -> 1.0.1: 0 breaking, 3 additive, 7 notes
     additive  product `transacciones`: its step now reads `email`, which is sensitive (reads-changed)
     additive  product `transacciones`: rows may now be rejected by `monto_enorme` (step-changed)
-    additive  product `devoluciones`: added (table-added)
+    additive  product `reembolsos`: added (table-added)
     note      contract: status was `active` and is `deprecated` (documentation)
     note      contract: name changed (documentation)
     note      product `transacciones`: comes from step `ventas_limpias`, was `transacciones` (step-changed)
@@ -174,11 +174,13 @@ fn tables_steps_and_lookups() {
         "otra".clone_into(&mut new.domain);
     });
     assert_snapshot!(gone, @r"
-    Ventas 1.0.0 -> 2.0.0-alpha: 4 breaking, 0 additive, 0 notes
+    Ventas 1.0.0 -> 2.0.0-alpha: 6 breaking, 0 additive, 0 notes
     breaking  contract: domain was `ventas` and is `otra` (identity); breaks readers, producers
     breaking  product `transacciones`: removed (table-removed); breaks readers
+    breaking  product `devoluciones`: removed (table-removed); breaks readers
     breaking  product `daily-revenue`: removed (table-removed); breaks readers
     breaking  source `transacciones`: removed (table-removed); breaks producers
+    breaking  source `devoluciones`: removed (table-removed); breaks producers
     version 2.0.0-alpha is enough
     ");
     assert!(gone.is_enough());

@@ -16,8 +16,13 @@ pub(crate) const DEFAULT_SEED: u64 = 1;
 pub(crate) fn simulate(arguments: &cli::Simulate) -> Result<ExitCode> {
     let config = Config::load(&arguments.config.config)?;
     let domain = &arguments.domain;
+    // What one source is given is all its own; the sources of a domain share.
+    let (simulators, alone) = match &arguments.source {
+        Some(source) => (vec![Simulator::new(arguments.seed, domain, source)?], true),
+        None => (Simulator::of(arguments.seed, domain)?, false),
+    };
     // Every source has its place before the first one is written.
-    let places = Simulator::of(arguments.seed, domain)?
+    let places = simulators
         .into_iter()
         .map(|simulator| {
             Ok((
@@ -28,7 +33,11 @@ pub(crate) fn simulate(arguments: &cli::Simulate) -> Result<ExitCode> {
         .collect::<Result<Vec<_>>>()?;
     let mut reports = Vec::new();
     for (place, mut simulator) in places {
-        let events = simulator.share(arguments.events);
+        let events = if alone {
+            arguments.events
+        } else {
+            simulator.share(arguments.events)
+        };
         let report = match place {
             SourceConfig::Directory(directory) => simulator.write(directory, events)?,
             SourceConfig::Kafka(kafka) => {
@@ -71,7 +80,7 @@ fn place<'c>(
         (SourceConfig::Directory(_), None | Some(cli::Target::Directory))
         | (SourceConfig::Kafka(_), None | Some(cli::Target::Kafka)) => Ok(place),
         (_, to) => bail!(
-            "[sources.{domain}.{source}] in malla.toml is no {}: change it there",
+            "[sources.{domain}.{source}] in malla.toml is no {}: change it there, or name another source of {domain} with --source",
             match to {
                 Some(cli::Target::Directory) => "folder",
                 Some(cli::Target::Kafka) => "topic",

@@ -1,4 +1,5 @@
 mod catalogue;
+mod returns;
 mod shipments;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -46,24 +47,74 @@ fn segments(root: &Path) -> BTreeMap<String, Vec<u8>> {
     all
 }
 
+/// Every line of JSON and record of CSV, without headers.
 fn lines(root: &Path) -> Vec<Vec<u8>> {
-    segments(root)
-        .into_values()
-        .flat_map(|bytes| {
-            bytes
-                .split_inclusive(|byte| *byte == b'\n')
-                .map(<[u8]>::to_vec)
-                .collect::<Vec<_>>()
-        })
+    let mut all = Vec::new();
+    for (path, bytes) in segments(root) {
+        if path.ends_with(".csv") {
+            let header = bytes.iter().position(|byte| *byte == b'\n').unwrap();
+            all.extend(records(&bytes[header + 1..]));
+        } else {
+            all.extend(bytes.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec));
+        }
+    }
+    all
+}
+
+/// A line end within quotes ends no record.
+fn records(bytes: &[u8]) -> Vec<Vec<u8>> {
+    let (mut all, mut record, mut quoted) = (Vec::new(), Vec::new(), false);
+    for byte in bytes {
+        record.push(*byte);
+        quoted ^= *byte == b'"';
+        if *byte == b'\n' && !quoted {
+            all.push(std::mem::take(&mut record));
+        }
+    }
+    assert!(record.is_empty(), "a file ends with a whole record");
+    all
+}
+
+/// The events that can be read; those of CSV with as many fields as the header has, and without those that are empty.
+fn events(root: &Path) -> Vec<Value> {
+    let headers = segments(root).into_iter().find_map(|(path, bytes)| {
+        let text = path.ends_with(".csv").then_some(bytes)?;
+        let line = text.split(|byte| *byte == b'\n').next().unwrap();
+        Some(str::from_utf8(line).unwrap().to_owned())
+    });
+    let read = |line: Vec<u8>| match &headers {
+        Some(header) => read_record(header, &line),
+        None => serde_json::from_slice(&line).ok(),
+    };
+    lines(root)
+        .into_iter()
+        .filter_map(read)
+        .filter(Value::is_object)
         .collect()
 }
 
-fn events(root: &Path) -> Vec<Value> {
-    lines(root)
-        .iter()
-        .filter_map(|line| serde_json::from_slice(line).ok())
-        .filter(Value::is_object)
-        .collect()
+/// As somebody else's reader of CSV reads it.
+fn read_record(header: &str, record: &[u8]) -> Option<Value> {
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(record);
+    let record = reader.records().next()?.ok()?;
+    let names: Vec<&str> = header.split(',').collect();
+    if record.len() != names.len() {
+        return None;
+    }
+    let fields = names
+        .into_iter()
+        .zip(record.iter())
+        .filter(|(_, text)| !text.is_empty());
+    let fields = fields.map(|(name, text)| {
+        let number = ["monto", "precio", "costo"]
+            .contains(&name)
+            .then(|| text.parse::<f64>().ok());
+        (
+            name.to_owned(),
+            number.flatten().map_or_else(|| text.into(), Value::from),
+        )
+    });
+    Some(Value::Object(fields.collect()))
 }
 
 /// Every source with its domain.
@@ -95,6 +146,7 @@ fn every_domain_has_its_sources() {
     let sources = sources();
     let expected = [
         ("ventas", "transacciones"),
+        ("ventas", "devoluciones"),
         ("logistica", "envios"),
         ("producto", "catalogo"),
         ("producto", "cambios"),

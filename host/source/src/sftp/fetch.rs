@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::config::SftpConfig;
-use super::remote::{Remote, RemoteFile};
+use super::remote::{Fetched, Remote, RemoteFile};
 use super::{Shared, Spooled};
 use crate::names::decode_name;
 use crate::{Change, SourceError};
@@ -30,6 +30,9 @@ pub(super) struct Fetcher {
     pub(super) taken_file: PathBuf,
     /// How often fetching a file failed in a row.
     pub(super) tries: BTreeMap<String, u32>,
+    /// By partition: the digest that a file should have had and had not. It is fetched again when that digest is another; a file that
+    /// is written anew is another partition.
+    pub(super) refused: BTreeMap<String, String>,
     pub(super) extensions: &'static [&'static str],
     pub(super) changes: Sender<Change>,
     /// Sizes at the last look, and since when they are the same.
@@ -82,6 +85,7 @@ impl Fetcher {
         let listed = connected.list(Some(self.extensions))?;
         let now = Instant::now();
         self.sizes.retain(|partition, _| listed.contains_key(partition));
+        self.forget_refused(&listed);
         let mut waits = false;
         for (partition, file) in &listed {
             let since = *self.sizes.entry(partition.clone()).or_insert(now);
@@ -95,7 +99,6 @@ impl Fetcher {
             match self.fetch(&connected, partition, file) {
                 Ok(()) => {
                     self.tries.remove(partition);
-                    self.shared.lock().bad.remove(partition);
                 }
                 // The connection may be to blame, and is made anew; a file that fails again and again holds up no other.
                 Err(error) => {
@@ -136,20 +139,55 @@ impl Fetcher {
             || state.taken.contains(partition)
     }
 
-    fn fetch(&self, remote: &Remote, partition: &str, file: &RemoteFile) -> Result<(), SourceError> {
-        let target = self.files.join(decode_name(partition)).join(&file.name);
-        let whole = fs::metadata(&target).is_ok_and(|metadata| metadata.len() == file.size);
-        if !whole && !remote.fetch(file, &self.parts.join(decode_name(partition)), &target)? {
+    fn fetch(&mut self, remote: &Remote, partition: &str, file: &RemoteFile) -> Result<(), SourceError> {
+        if let Some(refused) = self.refused.get(partition)
+            && remote.promised_digest(&file.name)?.as_ref() == Some(refused)
+        {
             return Ok(());
         }
-        let spooled = Spooled {
-            file: file.clone(),
-            end: None,
-            committed: None,
+        self.refused.remove(partition);
+        let target = self.files.join(decode_name(partition)).join(&file.name);
+        let is_there = fs::metadata(&target).is_ok_and(|metadata| metadata.len() == file.size);
+        let fetched = if is_there {
+            Fetched::Whole
+        } else {
+            remote.fetch(file, &self.parts.join(decode_name(partition)), &target)?
         };
-        self.shared.lock().spooled.insert(partition.to_owned(), spooled);
-        self.tell(vec![partition.to_owned()]);
+        match fetched {
+            Fetched::Whole => {
+                let spooled = Spooled {
+                    file: file.clone(),
+                    end: None,
+                    committed: None,
+                };
+                let mut state = self.shared.lock();
+                state.bad.remove(partition);
+                state.spooled.insert(partition.to_owned(), spooled);
+                drop(state);
+                self.tell(vec![partition.to_owned()]);
+            }
+            Fetched::Changed => {}
+            Fetched::NotAsPromised(promised) => {
+                let error = remote.not_as_promised(file);
+                tracing::error!(%error, "A file stays on the server.");
+                self.refused.insert(partition.to_owned(), promised);
+                let mut state = self.shared.lock();
+                state.bad.insert(partition.to_owned(), error.to_string());
+            }
+        }
         Ok(())
+    }
+
+    /// Files that were not what they should be, and are not there any more: sent again, or taken away.
+    fn forget_refused(&mut self, listed: &BTreeMap<String, RemoteFile>) {
+        let shared = Arc::clone(&self.shared);
+        self.refused.retain(|partition, _| {
+            let is_there = listed.contains_key(partition);
+            if !is_there {
+                shared.lock().bad.remove(partition);
+            }
+            is_there
+        });
     }
 
     fn put_away(&self, remote: &Remote) -> Result<(), SourceError> {
@@ -233,8 +271,10 @@ pub(crate) fn fetch_again(
                 .join("files")
                 .join(decode_name(partition))
                 .join(&file.name);
-            if remote.fetch(file, &scratch.join("part"), &target)? {
-                return Ok(target);
+            match remote.fetch(file, &scratch.join("part"), &target)? {
+                Fetched::Whole => return Ok(target),
+                Fetched::Changed => {}
+                Fetched::NotAsPromised(_) => return Err(remote.not_as_promised(file)),
             }
         }
     }

@@ -122,6 +122,7 @@ impl SftpSource {
             parts,
             taken_file,
             tries: BTreeMap::new(),
+            refused: BTreeMap::new(),
             extensions,
             changes: sender,
             sizes: BTreeMap::new(),

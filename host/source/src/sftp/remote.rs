@@ -34,6 +34,16 @@ pub(super) struct RemoteFile {
     pub(super) modified: u64,
 }
 
+/// What came of fetching a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Fetched {
+    Whole,
+    /// It was written to meanwhile.
+    Changed,
+    /// It is not what the file beside it says, which is this digest.
+    NotAsPromised(String),
+}
+
 impl RemoteFile {
     /// The name of its partition: the same file is the same partition on every host, and a file that was written anew is another.
     pub(super) fn partition(&self) -> String {
@@ -127,8 +137,13 @@ impl Remote {
         Ok(files)
     }
 
-    /// Copies a file to `target`, going on with what an earlier attempt left in `part`. `false`: it was changed meanwhile.
-    pub(super) fn fetch(&self, file: &RemoteFile, part: &Path, target: &Path) -> Result<bool, SourceError> {
+    /// Copies a file to `target`, going on with what an earlier attempt left in `part`. Only a whole one is there afterwards.
+    pub(super) fn fetch(
+        &self,
+        file: &RemoteFile,
+        part: &Path,
+        target: &Path,
+    ) -> Result<Fetched, SourceError> {
         let path = self.path(&file.name);
         let ours = |path: &Path| {
             let path = path.to_owned();
@@ -179,20 +194,14 @@ impl Remote {
             && local.metadata().map_err(ours(part))?.len() == file.size;
         if !same {
             fs::remove_file(part).map_err(ours(part))?;
-            return Ok(false);
+            return Ok(Fetched::Changed);
         }
         let digest = digest(&mut local).map_err(ours(part))?;
         if let Some(promised) = self.promised_digest(&file.name)?
             && promised != digest
         {
             fs::remove_file(part).map_err(ours(part))?;
-            return Err(SourceError::Sftp {
-                host: self.config.host.clone(),
-                reason: format!(
-                    "`{}` is not what `{}.sha256` says: it is left on the server, send both again",
-                    file.name, file.name
-                ),
-            });
+            return Ok(Fetched::NotAsPromised(promised));
         }
         if let Some(folder) = target.parent() {
             fs::create_dir_all(folder).map_err(ours(folder))?;
@@ -205,14 +214,28 @@ impl Remote {
             sha256 = digest,
             "Fetched a file."
         );
-        Ok(true)
+        Ok(Fetched::Whole)
+    }
+
+    /// That a file is not what the file beside it says.
+    pub(super) fn not_as_promised(&self, file: &RemoteFile) -> SourceError {
+        SourceError::Sftp {
+            host: self.config.host.clone(),
+            reason: format!(
+                "`{}` is not what `{}.sha256` says: it is left on the server, send both again",
+                file.name, file.name
+            ),
+        }
     }
 
     /// What a file beside it says that its SHA-256 is.
-    fn promised_digest(&self, name: &str) -> Result<Option<String>, SourceError> {
+    pub(super) fn promised_digest(&self, name: &str) -> Result<Option<String>, SourceError> {
         let path = self.path(&format!("{name}.sha256"));
-        let Ok(file) = self.sftp.open(&path) else {
-            return Ok(None);
+        let file = match self.sftp.open(&path) {
+            Ok(file) => file,
+            Err(error) if is_missing(&error) => return Ok(None),
+            // A file that cannot be checked is not taken for one that need not be.
+            Err(error) => return Err(self.failed("read", &path, &error)),
         };
         let mut text = String::new();
         file.take(4096)

@@ -117,16 +117,16 @@ fn the_checks_of_ventas() {
             )
         })
         .collect();
-    assert_snapshot!(lines.join("\n"), @r"
-    sales_arrive: row_count mustBeGreaterThan 0 Rows, error, table, completeness, line 56
-    transaccion_id_not_null: not_null mustBe 0 Rows, error, row, completeness, line 72
-    transaccion_id_unique: unique mustBe 0 Rows, warning, table, uniqueness, line 77
-    monto_sql: sql mustBe 0 Rows, error, table, accuracy, line 90
-    moneda_valid: valid mustBe 0 Rows, error, row, conformity, line 102
-    monto_usd_sql: sql mustBe 0 Rows, error, table, accuracy, line 114
-    canal_valid: valid mustBeLessThan 1 Percent, warning, table, conformity, line 127
-    timestamp_fresh: fresh mustBe 0 Rows, warning, table, timeliness, line 28
-    ");
+    assert_snapshot!(lines.join("\n"), @r#"
+sales_arrive: row_count mustBeGreaterThan 0 Rows, error, table, completeness, line 75
+transaccion_id_not_null: not_null mustBe 0 Rows, error, row, completeness, line 91
+transaccion_id_unique: unique mustBe 0 Rows, warning, table, uniqueness, line 96
+monto_sql: sql mustBe 0 Rows, error, table, accuracy, line 109
+moneda_valid: valid mustBe 0 Rows, error, row, conformity, line 121
+monto_usd_sql: sql mustBe 0 Rows, error, table, accuracy, line 133
+canal_valid: valid mustBeLessThan 1 Percent, warning, table, conformity, line 146
+timestamp_fresh: fresh mustBe 0 Rows, warning, table, timeliness, line 29
+"#);
     assert_eq!(ventas.sources[0].table.checks().count(), 0);
 }
 
