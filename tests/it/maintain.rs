@@ -200,7 +200,7 @@ fn an_expired_customer_is_in_no_file_and_gold_keeps_the_days_that_it_was_made_of
     assert_eq!(expired.len(), 2);
     let rule = expired[1]["rule"].as_str().unwrap();
     assert!(
-        rule.contains("ventas") && rule.contains("line 30: 30 days"),
+        rule.contains("ventas") && rule.contains("line 31: 30 days"),
         "{rule}"
     );
     assert_eq!(expired[1]["details"]["rows"], "2");

@@ -120,21 +120,23 @@ fn a_duplicate_holds_a_product_back_until_it_is_gone_and_nothing_is_lost_meanwhi
     assert_eq!(mesh.count("ventas_raw.transacciones"), 4);
     let (code, said) = quality(&mesh, &[]);
     assert_eq!(code, 1);
-    insta::assert_snapshot!(said, @r"
-    ventas.transacciones: held back since [time], readers stay at version 1; version 3, judged [time]; ask equipo-ventas
-      ok      error    sales_arrive             4 rows
-      ok      error    transaccion_id_not_null  0 of 1 unexpected
-      FAILED  error    transaccion_id_unique    2 of 4 unexpected
-      ok      error    monto_sql
-      ok      error    moneda_valid             0 of 1 unexpected
-      ok      error    monto_usd_sql
-      ok      warning  canal_valid              0 of 4 unexpected
-      FAILED  warning  timestamp_fresh          the newest row is too old, or lies in the future
+    insta::assert_snapshot!(said, @r#"
+ventas.transacciones: held back since [time], readers stay at version 1; version 3, judged [time]; ask equipo-ventas
+  ok      error    sales_arrive             4 rows
+  ok      error    transaccion_id_not_null  0 of 1 unexpected
+  FAILED  error    transaccion_id_unique    2 of 4 unexpected
+  ok      error    monto_sql
+  ok      error    moneda_valid             0 of 1 unexpected
+  ok      error    monto_usd_sql
+  ok      warning  canal_valid              0 of 4 unexpected
+  FAILED  warning  timestamp_fresh          the newest row is too old, or lies in the future
 
-    ventas.daily-revenue: no checks
+ventas.devoluciones: not judged yet
 
-    2 products: 1 held back, 1 no checks.
-    ");
+ventas.daily-revenue: no checks
+
+3 products: 1 held back, 1 not judged yet, 1 no checks.
+"#);
 
     drop_day(&mesh, "2026-11-20");
     mesh.run_once();

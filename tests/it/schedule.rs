@@ -46,7 +46,11 @@ fn a_schedule_that_cannot_be_is_refused_with_its_line_and_what_to_do() {
         ),
         (
             "[schedules.ventas]\ntransaciones = { cron = \"0 3 * * *\" }",
-            ["`transaciones`", "`transacciones`, `daily-revenue`", "line "],
+            [
+                "`transaciones`",
+                "`transacciones`, `devoluciones`, `daily-revenue`",
+                "line ",
+            ],
         ),
         (
             "[schedules.venta]\ntransacciones = { cron = \"0 3 * * *\" }",
@@ -164,7 +168,7 @@ fn a_run_is_tried_again_leaves_out_its_next_times_and_is_begun_again_after_a_kil
     assert_eq!(lost.len(), 1);
     assert_eq!(lost[0]["ended"], Value::Null);
     assert_eq!(
-        mesh.count("malla.runs WHERE state = 'lost'"),
+        mesh.count("malla.runs WHERE state = 'lost' AND job = 'ventas.transacciones'"),
         1,
         "once, and in the lake"
     );
