@@ -100,9 +100,12 @@ fn drained(mesh: &Path, source: &str, events: &str) -> Result<f64> {
         command.arg(name).arg("--config").arg(&config);
         command
     };
-    shell::run("malla simulate", on("simulate").args(["--events", events]))?;
+    shell::run(
+        "malla simulate",
+        on("simulate").args(["--source", "transacciones", "--events", events]),
+    )?;
     let output = on("run")
-        .args(["--once", "--json", "--domain", "ventas"])
+        .args(["--once", "--json", "--product", TOPIC])
         .stderr(Stdio::null())
         .output()
         .context("cannot start malla")?;

@@ -1,6 +1,6 @@
 //! One a flow: gathers batches into ticks and commits them.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use malla_policy::Policy;
@@ -36,7 +36,7 @@ pub(crate) struct Committer<'a> {
     pub(crate) policy: watch::Receiver<Policy>,
     pub(crate) fleet: watch::Receiver<Arc<Fleet>>,
     pub(crate) products: &'a mut [ProductReport],
-    pub(crate) started: Instant,
+    pub(crate) started: &'a OnceLock<Instant>,
 }
 
 impl Committer<'_> {
@@ -117,7 +117,7 @@ impl Committer<'_> {
         for (product, commit) in self.products.iter_mut().zip(&committed) {
             product.files += commit.files as u64;
             product.version = Some(commit.version);
-            product.took(self.started.elapsed());
+            product.took(self.started.get_or_init(Instant::now).elapsed());
         }
         let now = chrono::Utc::now().timestamp_micros();
         self.mesh.metrics.arrived(self.flow, &tick, now);

@@ -1,7 +1,7 @@
 //! Runs the flows of a mesh: workers take batches of any partition, one committer a flow puts them into the lake.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use malla_audit::{AuditError, Kind, Outcome, Record};
@@ -207,12 +207,13 @@ impl Runner {
             .iter()
             .map(|step| ProductReport::of(&step.product))
             .collect();
-        let started = Instant::now();
+        // When there was something to read: joining a group takes seconds.
+        let started = OnceLock::new();
         let mut pause = FIRST_PAUSE;
         let mut conflicts = 0;
         let failure = loop {
             let begun = Instant::now();
-            let error = match self.attempt(&mut products, started).await {
+            let error = match self.attempt(&mut products, &started).await {
                 Ok(Ended::Done) => break None,
                 Ok(Ended::Outdated) => match self.replan(&mut products) {
                     Ok(true) => continue,
@@ -280,7 +281,11 @@ impl Runner {
     }
 
     /// Opens the tables, goes on where they say, and runs until drained, stopped or failed.
-    async fn attempt(&self, products: &mut [ProductReport], started: Instant) -> Result<Ended, FlowError> {
+    async fn attempt(
+        &self,
+        products: &mut [ProductReport],
+        started: &OnceLock<Instant>,
+    ) -> Result<Ended, FlowError> {
         let (policy, fleet) = (self.mesh.policies.watch(), self.mesh.plugins.watch());
         let is_current = self.flow.is_of(&fleet.borrow());
         if policy.borrow().digest() != self.flow.policy_digest || !is_current {
@@ -292,7 +297,7 @@ impl Runner {
         // Two batches wait for each that is worked on: enough to keep the workers busy, and a bound on memory.
         let (sender, receiver) = mpsc::channel(self.queue.workers() * 2);
         let reading = self.queue.flow(Arc::clone(&self.flow), sender, self.once);
-        let finder = self.find_partitions(&reading, &source, &tables);
+        let finder = self.find_partitions(&reading, &source, &tables, started);
         let committer = Committer {
             dead_letters: tokio::task::block_in_place(|| DeadLetters::open(&self.flow))?,
             flow: &self.flow,
@@ -346,6 +351,7 @@ impl Runner {
         reading: &crate::workers::Reading,
         source: &Source,
         tables: &Tables,
+        started: &OnceLock<Instant>,
     ) -> FlowError {
         const FOLDERS: Duration = Duration::from_secs(2);
         const TICK: Duration = Duration::from_millis(20);
@@ -375,7 +381,10 @@ impl Runner {
             if due {
                 looked = Some(Instant::now());
                 match self.apply_changes(reading, source, tables).await {
-                    Ok(Some(found)) => found_any = found,
+                    Ok(Some(found)) => {
+                        started.get_or_init(Instant::now);
+                        found_any = found;
+                    }
                     Ok(None) => {}
                     Err(error) => return error,
                 }

@@ -16,6 +16,7 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::Shared;
 use super::buffers::Buffers;
+use super::said::Said;
 use crate::{Change, Released};
 
 const POLL: Duration = Duration::from_millis(50);
@@ -43,6 +44,7 @@ pub(super) struct Context {
     closing: AtomicBool,
     /// Messages that are not committed yet, as librdkafka told last; negative: it did not tell yet.
     lag: AtomicI64,
+    said: Said,
 }
 
 impl Context {
@@ -54,6 +56,7 @@ impl Context {
             tickets: AtomicU64::new(0),
             closing: AtomicBool::new(false),
             lag: AtomicI64::new(-1),
+            said: Said::default(),
         }
     }
 
@@ -118,7 +121,7 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, reason, "librdkafka says.");
+        self.said.tell(&error, reason);
     }
 
     fn stats(&self, statistics: Statistics) {

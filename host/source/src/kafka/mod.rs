@@ -9,6 +9,7 @@ mod config;
 mod consumer;
 mod reader;
 mod repeat;
+mod said;
 #[cfg(test)]
 mod tests;
 mod writer;

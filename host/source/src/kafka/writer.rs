@@ -8,6 +8,7 @@ use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 
+use super::said::Said;
 use super::{KafkaConfig, trouble};
 use crate::SourceError;
 
@@ -21,9 +22,12 @@ pub struct KafkaWriter {
     producer: ThreadedProducer<Deliveries>,
 }
 
-/// The first message that could not be delivered.
 #[derive(Default)]
-struct Deliveries(Mutex<Option<KafkaError>>);
+struct Deliveries {
+    /// Of the first message that could not be delivered.
+    failed: Mutex<Option<KafkaError>>,
+    said: Said,
+}
 
 impl ClientContext for Deliveries {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -31,7 +35,7 @@ impl ClientContext for Deliveries {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, reason, "librdkafka says.");
+        self.said.tell(&error, reason);
     }
 }
 
@@ -40,7 +44,7 @@ impl ProducerContext for Deliveries {
 
     fn delivery(&self, result: &DeliveryResult<'_>, _opaque: ()) {
         if let Err((error, _)) = result {
-            self.0
+            self.failed
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .get_or_insert_with(|| error.clone());
@@ -106,7 +110,7 @@ impl KafkaWriter {
         let failed = self
             .producer
             .context()
-            .0
+            .failed
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
