@@ -30,7 +30,8 @@ fn growth_of_a_flow() {
     let mesh = Mesh::ventas();
     mesh.edit("malla.toml", "rows = 65536", "rows = 20");
     mesh.edit("malla.toml", "rows = 500000", "rows = 20");
-    // Only what a commit costs: the first look of gold is at empty tables.
+    // Only what a commit costs: the first look of gold, and of judging, is at empty tables.
+    mesh.edit("malla.toml", "seconds = 60.0", "seconds = 86400.0");
     mesh.edit("malla.toml", "seconds = 10.0", "seconds = 86400.0");
     mesh.edit("malla.toml", "enabled = true", "enabled = false");
     mesh.simulate(20 * COMMITS, 7);

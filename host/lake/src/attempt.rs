@@ -176,6 +176,9 @@ impl<'a> Attempt<'a> {
                 Err(error) => error,
             };
             drop(state);
+            self.table
+                .failed_tries
+                .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             tracing::warn!(table = %self.table.id, error = %failure, "Committing failed.");
             if backoff.wait().await {
                 mode = if mode == Mode::Last { mode } else { Mode::Again };

@@ -1,6 +1,7 @@
 //! One table.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use arrow_schema::SchemaRef;
@@ -43,6 +44,8 @@ pub(crate) struct Inner {
     pub(crate) config: WriterConfig,
     pub(crate) log: LogStoreRef,
     pub(crate) state: Mutex<State>,
+    /// Tries of commits that failed.
+    pub(crate) failed_tries: AtomicU64,
 }
 
 impl Table {
@@ -77,8 +80,15 @@ impl Table {
                 config: config.clone(),
                 log,
                 state: Mutex::new(State::new(snapshot)),
+                failed_tries: AtomicU64::new(0),
             }),
         })
+    }
+
+    /// How often a commit of this handle, or of a clone, failed and was tried again or given up.
+    #[must_use]
+    pub fn failed_tries(&self) -> u64 {
+        self.inner.failed_tries.load(Ordering::Relaxed)
     }
 
     /// Which table.

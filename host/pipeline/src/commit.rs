@@ -62,6 +62,12 @@ impl Tables {
         })
     }
 
+    /// Tries of commits that failed since they were opened.
+    pub(crate) fn failed_tries(&self) -> u64 {
+        let all = self.followers().chain([&self.quarantine]);
+        all.map(Table::failed_tries).sum()
+    }
+
     /// Every table but quarantine, which goes first.
     pub(crate) fn followers(&self) -> impl Iterator<Item = &Table> {
         std::iter::once(&self.raw).chain(&self.curated)

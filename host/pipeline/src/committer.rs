@@ -111,7 +111,11 @@ impl Committer<'_> {
             // Before they are committed: a crash tells of some again, and of none never.
             tokio::task::block_in_place(|| letters.send(&tick.quarantine()))?;
         }
-        let committed = tick.commit(self.flow, self.tables).await?;
+        let before = self.tables.failed_tries();
+        let committed = tick.commit(self.flow, self.tables).await;
+        let failed = self.tables.failed_tries() - before;
+        self.mesh.metrics.retried(self.flow, failed);
+        let committed = committed?;
         self.source.committed(&tick.positions());
         self.mesh.committed.notify_one();
         for (product, commit) in self.products.iter_mut().zip(&committed) {

@@ -46,6 +46,7 @@ pub struct Metrics {
     lag: IntGaugeVec,
     commit_seconds: HistogramVec,
     flow_failures: IntCounterVec,
+    commit_retries: IntCounterVec,
     checked: IntCounterVec,
     unexpected: IntCounterVec,
     held_back: IntGaugeVec,
@@ -123,6 +124,11 @@ impl Metrics {
                 .buckets(COMMIT_SECONDS.to_vec()),
                 &source,
             )?,
+            commit_retries: counter(
+                "malla_commit_retries_total",
+                "Tries of a commit that failed and were made again, or given up.",
+                &source,
+            )?,
             flow_failures: counter(
                 "malla_flow_failures_total",
                 "Times that the flow of a source stopped with an error.",
@@ -198,6 +204,7 @@ impl Metrics {
         registry.register(Box::new(metrics.lag.clone()))?;
         registry.register(Box::new(metrics.commit_seconds.clone()))?;
         registry.register(Box::new(metrics.flow_failures.clone()))?;
+        registry.register(Box::new(metrics.commit_retries.clone()))?;
         registry.register(Box::new(metrics.checked.clone()))?;
         registry.register(Box::new(metrics.unexpected.clone()))?;
         registry.register(Box::new(metrics.held_back.clone()))?;
@@ -308,6 +315,12 @@ impl Metrics {
                 .with_label_values(&[domain, product, &verdict.check.name])
                 .set(kept);
         }
+    }
+
+    pub(crate) fn retried(&self, flow: &Flow, tries: u64) {
+        self.commit_retries
+            .with_label_values(&[flow.domain.as_str(), flow.source.name.as_str()])
+            .inc_by(tries);
     }
 
     pub(crate) fn flow_failed(&self, flow: &Flow) {

@@ -185,7 +185,7 @@ impl Goldsmith {
             };
             tokio::select! {
                 () = async { again.await; committed.await } => {}
-                () = tokio::time::sleep(LOOK) => {}
+                () = tokio::time::sleep(LOOK.max(self.mesh.config.gold.interval())) => {}
                 () = retry => {}
                 () = self.stop.asked() => {}
             }
