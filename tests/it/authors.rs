@@ -29,7 +29,7 @@ fn mesh() -> Mesh {
 
 #[test]
 fn check_finds_nothing_where_nothing_is_wrong() {
-    insta::assert_snapshot!(said(&mesh(), &["check"]).1, @"[mesh]/policies is valid: 36 rules, 8 masks, 0 warnings");
+    insta::assert_snapshot!(said(&mesh(), &["check"]).1, @"[mesh]/policies is valid: 37 rules, 8 masks, 0 warnings");
 }
 
 #[test]
@@ -64,8 +64,8 @@ error: [mesh]/policies/declassify.toml:14: a `[[declassify]]` needs `drops`: add
 [mesh]/policies/declassify.toml:14: a `[[declassify]]` needs `reason`: add it
 [mesh]/policies/declassify.toml:14: a `[[declassify]]` needs `owner`: add it
 [mesh]/policies/declassify.toml:14: a `[[declassify]]` needs `expires`: add it
-[mesh]/policies/domains/ventas.csv:48: `finanzas.*` is not one of `ventas`'s own objects: name something in `ventas`, `ventas_raw`, `ventas_quarantine` or `ventas_quality`; rules about tags, other domains or everything are the platform's, in `global.csv`
-[mesh]/policies/domains/ventas.csv:48: a line for the domain `finanzas` in the file of `ventas`: write `ventas`, or move the line to the platform's files
+[mesh]/policies/domains/ventas.csv:51: `finanzas.*` is not one of `ventas`'s own objects: name something in `ventas`, `ventas_raw`, `ventas_quarantine` or `ventas_quality`; rules about tags, other domains or everything are the platform's, in `global.csv`
+[mesh]/policies/domains/ventas.csv:51: a line for the domain `finanzas` in the file of `ventas`: write `ventas`, or move the line to the platform's files
 [mesh]/policies/domains/ventas_raw.csv: no domain can be called `ventas_raw`: `_raw`, `_quarantine` and `_quality` end the names of the host's schemas; rename it
 [mesh]/policies/global.csv:31: `Deny` is neither `allow` nor `deny`: write one of them, in small letters
 [mesh]/policies/global.csv:32: a line that begins with `q`: begin it with `p` (p, subject, domain, object, action, purpose, allow or deny) or `g` (g, member, role, domain); a comment begins with `#`
@@ -95,7 +95,7 @@ fn check_fails_where_a_policy_does_not_fit_the_mesh() {
 error: [mesh]/policies/masks.toml:18: mask `truncate-to-year` ([mesh]/policies/masks.toml:18) cannot hide column `email` of `ventas.transacciones`, a `string`: this mask hides dates and timestamps only: use `mask-to-default` or `replace-with-null`, or make the column a date
 error: [mesh]/policies/row-filters.toml:28: `tarjeta` is stored masked (show-last-4 by masks.toml:24), so no row can be told by its true value: use another column, or give the mask at = "read"
 error: [mesh]/policies/row-filters.toml:32: a value that is no `decimal(18,2)`, the type of `monto`: write numbers of at most 18 digits, 2 of them after the point
-[mesh]/policies does not fit the mesh (3 errors): 36 rules, 8 masks, 0 warnings
+[mesh]/policies does not fit the mesh (3 errors): 37 rules, 8 masks, 0 warnings
 "#);
 }
 
@@ -145,30 +145,31 @@ fn check_warns_of_what_is_probably_not_meant() {
     let (code, warned) = said(&mesh, &["check"]);
     assert_eq!(code, 0);
     insta::assert_snapshot!(warned, @r#"
-warning: [mesh]/policies/domains/ventas.csv:10: changes nothing: domains/ventas.csv:50 says as much or more; remove this one
-warning: [mesh]/policies/domains/ventas.csv:17: changes nothing: domains/ventas.csv:50 says as much or more; remove this one
-warning: [mesh]/policies/domains/ventas.csv:18: changes nothing: domains/ventas.csv:50 says as much or more; remove this one
-warning: [mesh]/policies/domains/ventas.csv:19: changes nothing: domains/ventas.csv:50 says as much or more; remove this one
-warning: [mesh]/policies/domains/ventas.csv:20: changes nothing: domains/ventas.csv:50 says as much or more; remove this one
-warning: [mesh]/policies/domains/ventas.csv:21: changes nothing: domains/ventas.csv:50 says as much or more; remove this one
-warning: [mesh]/policies/domains/ventas.csv:22: changes nothing: domains/ventas.csv:50 says as much or more; remove this one
-warning: [mesh]/policies/domains/ventas.csv:25: changes nothing: domains/ventas.csv:50 says as much or more; remove this one
-warning: [mesh]/policies/domains/ventas.csv:31: changes nothing: domains/ventas.csv:50 says as much or more; remove this one
-warning: [mesh]/policies/domains/ventas.csv:32: changes nothing: domains/ventas.csv:50 says as much or more; remove this one
-warning: [mesh]/policies/domains/ventas.csv:33: changes nothing: domains/ventas.csv:50 says as much or more; remove this one
-warning: [mesh]/policies/domains/ventas.csv:34: changes nothing: domains/ventas.csv:50 says as much or more; remove this one
-warning: [mesh]/policies/domains/ventas.csv:35: changes nothing: domains/ventas.csv:50 says as much or more; remove this one
-warning: [mesh]/policies/domains/ventas.csv:36: changes nothing: domains/ventas.csv:50 says as much or more; remove this one
-warning: [mesh]/policies/domains/ventas.csv:37: changes nothing: domains/ventas.csv:50 says as much or more; remove this one
-warning: [mesh]/policies/domains/ventas.csv:38: changes nothing: domains/ventas.csv:50 says as much or more; remove this one
-warning: [mesh]/policies/domains/ventas.csv:48: changes nothing: domains/ventas.csv:50 says as much or more; remove this one
-warning: [mesh]/policies/domains/ventas.csv:48: never matches: no column `imporde` in `ventas.transacciones`; correct the name
-warning: [mesh]/policies/domains/ventas.csv:49: changes nothing: domains/ventas.csv:10 says as much or more; remove this one
-warning: [mesh]/policies/domains/ventas.csv:50: too broad: anybody reads every table; name who, or which tables
-warning: [mesh]/policies/domains/ventas.csv:51: changes nothing: domains/ventas.csv:50 says as much or more; remove this one
-warning: [mesh]/policies/domains/ventas.csv:51: never matches: nobody has `role:nadie`; give it to somebody in groups.csv, or remove the rule
-warning: [mesh]/policies/global.csv:22: changes nothing: domains/ventas.csv:50 says as much or more; remove this one
-[mesh]/policies is valid: 40 rules, 8 masks, 23 warnings
+warning: [mesh]/policies/domains/ventas.csv:10: changes nothing: domains/ventas.csv:53 says as much or more; remove this one
+warning: [mesh]/policies/domains/ventas.csv:17: changes nothing: domains/ventas.csv:53 says as much or more; remove this one
+warning: [mesh]/policies/domains/ventas.csv:18: changes nothing: domains/ventas.csv:53 says as much or more; remove this one
+warning: [mesh]/policies/domains/ventas.csv:19: changes nothing: domains/ventas.csv:53 says as much or more; remove this one
+warning: [mesh]/policies/domains/ventas.csv:20: changes nothing: domains/ventas.csv:53 says as much or more; remove this one
+warning: [mesh]/policies/domains/ventas.csv:21: changes nothing: domains/ventas.csv:53 says as much or more; remove this one
+warning: [mesh]/policies/domains/ventas.csv:22: changes nothing: domains/ventas.csv:53 says as much or more; remove this one
+warning: [mesh]/policies/domains/ventas.csv:25: changes nothing: domains/ventas.csv:53 says as much or more; remove this one
+warning: [mesh]/policies/domains/ventas.csv:31: changes nothing: domains/ventas.csv:53 says as much or more; remove this one
+warning: [mesh]/policies/domains/ventas.csv:32: changes nothing: domains/ventas.csv:53 says as much or more; remove this one
+warning: [mesh]/policies/domains/ventas.csv:33: changes nothing: domains/ventas.csv:53 says as much or more; remove this one
+warning: [mesh]/policies/domains/ventas.csv:34: changes nothing: domains/ventas.csv:53 says as much or more; remove this one
+warning: [mesh]/policies/domains/ventas.csv:35: changes nothing: domains/ventas.csv:53 says as much or more; remove this one
+warning: [mesh]/policies/domains/ventas.csv:36: changes nothing: domains/ventas.csv:53 says as much or more; remove this one
+warning: [mesh]/policies/domains/ventas.csv:37: changes nothing: domains/ventas.csv:53 says as much or more; remove this one
+warning: [mesh]/policies/domains/ventas.csv:38: changes nothing: domains/ventas.csv:53 says as much or more; remove this one
+warning: [mesh]/policies/domains/ventas.csv:49: changes nothing: domains/ventas.csv:53 says as much or more; remove this one
+warning: [mesh]/policies/domains/ventas.csv:51: changes nothing: domains/ventas.csv:53 says as much or more; remove this one
+warning: [mesh]/policies/domains/ventas.csv:51: never matches: no column `imporde` in `ventas.transacciones`; correct the name
+warning: [mesh]/policies/domains/ventas.csv:52: changes nothing: domains/ventas.csv:10 says as much or more; remove this one
+warning: [mesh]/policies/domains/ventas.csv:53: too broad: anybody reads every table; name who, or which tables
+warning: [mesh]/policies/domains/ventas.csv:54: changes nothing: domains/ventas.csv:53 says as much or more; remove this one
+warning: [mesh]/policies/domains/ventas.csv:54: never matches: nobody has `role:nadie`; give it to somebody in groups.csv, or remove the rule
+warning: [mesh]/policies/global.csv:22: changes nothing: domains/ventas.csv:53 says as much or more; remove this one
+[mesh]/policies is valid: 41 rules, 8 masks, 24 warnings
 "#);
     assert_eq!(said(&mesh, &["check", "--strict"]).0, 1);
 }

@@ -103,7 +103,7 @@ Steps of plugin:ventas may read ventas_raw.transacciones for `ingresos`.
   `ingresos` is the purpose that the contract of ventas names; only columns in a step's `reads` enter it.
 Rows: all.
 Columns:
-  email  raw  plugin:ventas may see the values behind the masks of ventas_raw.transacciones/email for `ingresos` (domains/ventas.csv:48).
+  email  raw  plugin:ventas may see the values behind the masks of ventas_raw.transacciones/email for `ingresos` (domains/ventas.csv:51).
 "#);
 }
 
