@@ -22,7 +22,8 @@ cargo xtask COMMAND
   throughput [EVENTS]
                     measure `malla run` from a topic of EVENTS (default 3000000) on a real broker, and from files
   conformance       read the demo's tables and contracts with other people's tools (PyPI)
-  chaos [KILLS]     kill `malla run` KILLS times (default 50) during one run of 200,000 events, and count
+  chaos [KILLS]     kill `malla run` KILLS times (default 50) during one run of 200,000 events; then kill and freeze three
+                    hosts of a group during 500,000, with a store that fails and a plugin that is swapped; count
   growth            measure what a commit and opening a table cost as its log grows to 1,000 commits
   fuzz-sql [SECONDS]
                     ask random SQL for SECONDS (default 600), and look for values that policy hides
