@@ -96,6 +96,20 @@ pub(crate) struct Config {
     pub(crate) config: PathBuf,
 }
 
+/// As whom a command is given.
+#[derive(Debug, Args)]
+pub(crate) struct Who {
+    /// Who asks, or does it: `user:ana`, `service:ci`, ..; whoever is logged in when left out
+    #[arg(long = "as", value_name = "PRINCIPAL", value_parser = principal)]
+    principal: Option<String>,
+}
+
+impl Who {
+    pub(crate) fn principal(&self) -> String {
+        self.principal.clone().unwrap_or_else(crate::terminal::user)
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Run {
     #[command(flatten)]
@@ -139,9 +153,8 @@ pub(crate) struct Runs {
     /// Runs at most
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub(crate) limit: u16,
-    /// Who asks; whoever is logged in when left out
-    #[arg(long = "as", value_name = "PRINCIPAL", value_parser = principal)]
-    pub(crate) principal: Option<String>,
+    #[command(flatten)]
+    pub(crate) who: Who,
     /// Print the runs as JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -199,9 +212,8 @@ pub(crate) enum Target {
 pub(crate) struct Query {
     #[command(flatten)]
     pub(crate) config: Config,
-    /// Who asks: `user:ana`, `service:reportes`, ..; whoever is logged in when left out
-    #[arg(long = "as", value_name = "PRINCIPAL", value_parser = principal)]
-    pub(crate) principal: Option<String>,
+    #[command(flatten)]
+    pub(crate) who: Who,
     /// What for: any word; rules may be for one
     #[arg(long, value_name = "P", default_value = "consulta", value_parser = purpose)]
     pub(crate) purpose: String,
@@ -218,9 +230,8 @@ pub(crate) struct Query {
 pub(crate) struct Quality {
     #[command(flatten)]
     pub(crate) config: Config,
-    /// Who asks: `user:ana`, `service:reportes`, ..; whoever is logged in when left out
-    #[arg(long = "as", value_name = "PRINCIPAL", value_parser = principal)]
-    pub(crate) principal: Option<String>,
+    #[command(flatten)]
+    pub(crate) who: Who,
     /// What for: any word; rules may be for one
     #[arg(long, value_name = "P", default_value = "consulta", value_parser = purpose)]
     pub(crate) purpose: String,
@@ -268,9 +279,8 @@ pub(crate) enum Plugin {
 pub(crate) struct Deploy {
     #[command(flatten)]
     pub(crate) config: Config,
-    /// Who does it: `user:vera`, `service:ci`, ..; whoever is logged in when left out
-    #[arg(long = "as", value_name = "PRINCIPAL", value_parser = principal)]
-    pub(crate) principal: Option<String>,
+    #[command(flatten)]
+    pub(crate) who: Who,
     /// A difference that is meant; repeat it for more
     #[arg(long, value_name = "PRODUCT[/COLUMN]")]
     pub(crate) accept: Vec<String>,
@@ -291,9 +301,8 @@ pub(crate) struct Deploy {
 pub(crate) struct Rollback {
     #[command(flatten)]
     pub(crate) config: Config,
-    /// Who does it; whoever is logged in when left out
-    #[arg(long = "as", value_name = "PRINCIPAL", value_parser = principal)]
-    pub(crate) principal: Option<String>,
+    #[command(flatten)]
+    pub(crate) who: Who,
     /// Print the result as JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use malla_contract::Contract;
+use malla_contract::{Contract, Product};
+use malla_lake::{LakeError, Layer, TableId};
 use malla_sandbox::{Plugin, PluginId, Sandbox};
 use tokio::sync::watch;
 
@@ -277,6 +278,15 @@ impl Loader {
     pub(crate) fn copy(&self, digest: &str) -> PathBuf {
         self.kept.join(format!("{}.wasm", plain(digest)))
     }
+}
+
+/// The table of a product: what SQL makes of products is kept apart from what steps make.
+pub(crate) fn table_of(contract: &Contract, product: &Product) -> Result<TableId, LakeError> {
+    let layer = match contract.gold(&product.name) {
+        Some(_) => Layer::Gold,
+        None => Layer::Curated,
+    };
+    TableId::new(&contract.domain, layer, &product.name)
 }
 
 /// Puts a file in its place at once, whole.

@@ -7,7 +7,9 @@ use malla_audit::{Kind, Outcome, Record};
 use malla_contract::Contract;
 use malla_policy::{Policy, misfits};
 
+use crate::error::Refusal;
 use crate::mesh::Mesh;
+use crate::plan::Flow;
 use crate::plugins::{Domain, Fleet, Swap};
 use crate::policies::Reload;
 
@@ -67,7 +69,8 @@ impl Mesh {
                 mesh.plugins.look(
                     |path| mesh.loader.load(path),
                     |fleet, domain| {
-                        let misfits = mesh.misfits_with(fleet, domain, &mesh.policy());
+                        let flows = mesh.flows_of(domain);
+                        let misfits = mesh.misfits_with(fleet, domain, &flows, &mesh.policy());
                         misfits.first().map_or(Ok(()), |_| Err(misfits.join("\n")))
                     },
                 )
@@ -84,8 +87,8 @@ impl Mesh {
     }
 
     fn told(&self, swap: &Swap) -> Record {
-        let record = |domain: &Domain, kind, outcome| {
-            Record::new(kind, &domain.contract.domain, outcome)
+        let record = |domain: &Domain| {
+            Record::new(Kind::Load, &domain.contract.domain, Outcome::Done)
                 .with_principal(format!("plugin:{}", domain.contract.domain))
                 .with_detail("version", &domain.contract.version)
                 .with_detail("digest", domain.plugin.digest())
@@ -100,7 +103,7 @@ impl Mesh {
                     digest = plugin.digest(),
                     "A new version of a plugin is in use."
                 );
-                let record = record(domain, Kind::Load, Outcome::Done);
+                let record = record(domain);
                 match before {
                     Some(before) => record.with_detail("before", before),
                     None => record,
@@ -117,7 +120,7 @@ impl Mesh {
                     domain = domain.contract.domain,
                     "The plugin's file is gone: its flows end."
                 );
-                record(domain, Kind::Load, Outcome::Done).with_detail("gone", domain.path.display())
+                record(domain).with_detail("gone", domain.path.display())
             }
         }
     }
@@ -129,8 +132,15 @@ impl Mesh {
         all
     }
 
-    /// What keeps a version of a plugin from running under a policy beside the other plugins, and did not keep the version before.
-    pub(crate) fn misfits_with(&self, fleet: &Fleet, domain: &Domain, policy: &Policy) -> Vec<String> {
+    /// What keeps a version of a plugin, of these flows, from running under a policy beside the other plugins, and did not keep the
+    /// version before.
+    pub(crate) fn misfits_with(
+        &self,
+        fleet: &Fleet,
+        domain: &Domain,
+        flows: &[Result<Flow, Refusal>],
+        policy: &Policy,
+    ) -> Vec<String> {
         let before = misfits(policy, &self.with_own(fleet.contracts()));
         let after: Vec<_> = fleet
             .domains()
@@ -149,7 +159,7 @@ impl Mesh {
             .map(|before| self.flows_of(before))
             .unwrap_or_default();
         let ran: Vec<String> = ran.into_iter().filter_map(|flow| Some(flow.ok()?.name)).collect();
-        for (source, flow) in domain.contract.sources.iter().zip(self.flows_of(domain)) {
+        for (source, flow) in domain.contract.sources.iter().zip(flows) {
             let name = format!("{}.{}", domain.contract.domain, source.name);
             if let Err(refusal) = flow
                 && (ran.contains(&name) || ran.is_empty())

@@ -7,7 +7,9 @@ use std::time::Duration;
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider};
+use datafusion::common::TableReference;
 use datafusion::execution::context::SQLOptions;
+use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::prelude::{DataFrame, SessionContext};
 use datafusion::sql::parser::Statement;
@@ -151,15 +153,7 @@ impl Query {
         pinned: Option<&(TableId, u64)>,
     ) -> Result<(LogicalPlan, Vec<Opened>), QueryError> {
         let state = context.state();
-        let dialect = state.config_options().sql_parser.dialect;
-        let statement = state
-            .sql_to_statement(sql, &dialect)
-            .map_err(|e| QueryError::planning(&e))?;
-        only_reads(&statement)?;
-        guard::check_relations(&statement)?;
-        let names = state
-            .resolve_table_references(&statement)
-            .map_err(|e| QueryError::planning(&e))?;
+        let (statement, names) = parsed(&state, sql)?;
         let door = Door::new(&self.lake, &self.governance, asker)?.with_pinned(pinned);
         let mut schemas: BTreeMap<String, Arc<MemorySchemaProvider>> = BTreeMap::new();
         let mut tables = Vec::new();
@@ -204,6 +198,12 @@ pub fn tables(sql: &str) -> Result<BTreeSet<String>, QueryError> {
     const MEMORY: usize = 1 << 20;
     guard::check(sql)?;
     let state = session(MEMORY).map_err(|e| QueryError::planning(&e))?.state();
+    let (_, names) = parsed(&state, sql)?;
+    Ok(names.iter().filter_map(object_of).collect())
+}
+
+/// A query that only reads, and the tables that it names.
+fn parsed(state: &SessionState, sql: &str) -> Result<(Statement, Vec<TableReference>), QueryError> {
     let dialect = state.config_options().sql_parser.dialect;
     let statement = state
         .sql_to_statement(sql, &dialect)
@@ -213,7 +213,7 @@ pub fn tables(sql: &str) -> Result<BTreeSet<String>, QueryError> {
     let names = state
         .resolve_table_references(&statement)
         .map_err(|e| QueryError::planning(&e))?;
-    Ok(names.iter().filter_map(object_of).collect())
+    Ok((statement, names))
 }
 
 /// Refuses all but reading before a table is looked at.

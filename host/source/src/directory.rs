@@ -10,7 +10,7 @@ use crate::framing::Layout;
 use crate::names::{decode_name, journal_name};
 use crate::reader::Place;
 use crate::scan::scan_partitions;
-use crate::{PartitionReader, SourceError};
+use crate::{Lines, PartitionReader, SourceError};
 
 /// Name of the partition that files directly in the root form.
 pub const ROOT_PARTITION: &str = "_root";
@@ -107,6 +107,19 @@ impl DirectorySource {
         let (folders, has_segments) = scan_partitions(&self.config.path, &self.canonical, self.layout)?;
         let root = has_segments.then(|| ROOT_PARTITION.to_owned());
         Ok(root.into_iter().chain(folders).collect())
+    }
+
+    /// Exactly the lines of earlier batches of a partition, which follow one another.
+    ///
+    /// # Errors
+    /// They are not there any more.
+    pub fn repeat(&self, partition: &str, batches: &[(i64, i64)]) -> Result<Vec<Lines>, SourceError> {
+        let from = batches.first().map_or(0, |(from, _)| *from);
+        let mut reader = self.reader(partition, from)?;
+        batches
+            .iter()
+            .map(|(from, to)| reader.repeat(*from, *to))
+            .collect()
     }
 
     /// A reader of one partition, from a position: 0 for the start, else the last committed offset. A partition whose folder is

@@ -110,7 +110,7 @@ impl Replay {
                     path: from,
                     error,
                 })?;
-                repeat(source, partition, bounds)
+                source.repeat(partition, bounds)
             }
             Kind::Kafka { config, group } => bounds
                 .iter()
@@ -131,21 +131,8 @@ impl Replay {
                     let mut reader = spool.reader(partition, 0)?;
                     while reader.next(BatchLimit::default(), Mode::Drain)?.is_some() {}
                 }
-                repeat(spool, partition, bounds)
+                spool.repeat(partition, bounds)
             }
         }
     }
-}
-
-fn repeat(
-    source: &DirectorySource,
-    partition: &str,
-    bounds: &[(i64, i64)],
-) -> Result<Vec<Lines>, SourceError> {
-    let from = bounds.first().map_or(0, |(from, _)| *from);
-    let mut reader = source.reader(partition, from)?;
-    bounds
-        .iter()
-        .map(|(from, to)| reader.repeat(*from, *to))
-        .collect()
 }

@@ -129,14 +129,7 @@ impl Source {
         begins: bool,
     ) -> Result<Vec<Lines>, SourceError> {
         match self {
-            Self::Directory(source) => {
-                let from = batches.first().map_or(0, |(from, _)| *from);
-                let mut reader = source.reader(partition, from)?;
-                batches
-                    .iter()
-                    .map(|(from, to)| reader.repeat(*from, *to))
-                    .collect()
-            }
+            Self::Directory(source) => source.repeat(partition, batches),
             Self::Kafka(source) => batches
                 .iter()
                 .enumerate()

@@ -8,12 +8,12 @@ use malla_pipeline::{Canary, Config, DeployOptions, DeployReport, Mesh, Step};
 
 use crate::cli;
 use crate::commands::runtime;
-use crate::terminal::{self, number, table};
+use crate::terminal::{number, table};
 
 pub(crate) fn deploy(arguments: &cli::Deploy) -> Result<ExitCode> {
     let mesh = open(&arguments.config.config)?;
     let options = DeployOptions {
-        by: arguments.principal.clone().unwrap_or_else(terminal::user),
+        by: arguments.who.principal(),
         accept: arguments.accept.clone(),
         without_canary: arguments.without_canary,
         dry_run: arguments.dry_run,
@@ -24,7 +24,7 @@ pub(crate) fn deploy(arguments: &cli::Deploy) -> Result<ExitCode> {
 
 pub(crate) fn rollback(arguments: &cli::Rollback) -> Result<ExitCode> {
     let mesh = open(&arguments.config.config)?;
-    let by = arguments.principal.clone().unwrap_or_else(terminal::user);
+    let by = arguments.who.principal();
     let report = runtime()?.block_on(async { mesh.rollback(&arguments.domain, &by).await })?;
     show(&report, arguments.json)
 }

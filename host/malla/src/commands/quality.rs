@@ -10,13 +10,13 @@ use malla_query::Asker;
 
 use crate::cli;
 use crate::commands::{governed, runtime};
-use crate::terminal::{self, count, number};
+use crate::terminal::{count, number};
 
 pub(crate) fn quality(arguments: &cli::Quality) -> Result<ExitCode> {
     let config = Config::load(&arguments.config.config)?;
     let (lake, governance) = governed(&config)?;
     let asker = Asker {
-        principal: arguments.principal.clone().unwrap_or_else(terminal::user),
+        principal: arguments.who.principal(),
         purpose: arguments.purpose.clone(),
     };
     let only = arguments.product.as_deref();

@@ -9,7 +9,6 @@ use malla_query::{Asker, Limits, Query};
 
 use crate::cli;
 use crate::commands::{governed, runtime};
-use crate::terminal;
 
 pub(crate) fn query(arguments: &cli::Query) -> Result<ExitCode> {
     let config = Config::load(&arguments.config.config)?;
@@ -19,7 +18,7 @@ pub(crate) fn query(arguments: &cli::Query) -> Result<ExitCode> {
         ..Limits::default()
     };
     let asker = Asker {
-        principal: arguments.principal.clone().unwrap_or_else(terminal::user),
+        principal: arguments.who.principal(),
         purpose: arguments.purpose.clone(),
     };
     let query = Query::open(lake, governance);

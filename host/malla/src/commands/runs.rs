@@ -15,7 +15,7 @@ use crate::terminal::{self, number};
 pub(crate) fn runs(arguments: &cli::Runs) -> Result<ExitCode> {
     let config = Config::load(&arguments.config.config)?;
     let asker = Asker {
-        principal: arguments.principal.clone().unwrap_or_else(terminal::user),
+        principal: arguments.who.principal(),
         purpose: "consulta".to_owned(),
     };
     let limits = Limits {

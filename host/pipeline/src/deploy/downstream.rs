@@ -11,10 +11,18 @@ use crate::mesh::{Mesh, today};
 use crate::plugins::Fleet;
 
 /// A gold product, and what it reads.
-pub(super) struct Reader {
+struct Reader {
+    plan: GoldPlan,
     /// `domain.product`, with its owner.
-    pub(super) name: String,
+    name: String,
+    reads: Reads,
+}
+
+/// The columns that a query reads, by table.
+struct Reads {
     columns: BTreeMap<String, BTreeSet<String>>,
+    /// Those that it sees only masked, as `domain.product/column`.
+    masked: BTreeSet<String>,
 }
 
 /// The gold products of a mesh that can be made.
@@ -24,7 +32,7 @@ impl Readers {
     /// Those that read a product, or one of its columns.
     pub(super) fn of(&self, product: &str, column: Option<&str>) -> Vec<&str> {
         let reads = |reader: &&Reader| {
-            let columns = reader.columns.get(product);
+            let columns = reader.reads.columns.get(product);
             columns.is_some_and(|columns| column.is_none_or(|column| columns.contains(column)))
         };
         self.0
@@ -36,34 +44,28 @@ impl Readers {
 }
 
 impl Mesh {
-    /// Which gold products read what, as the contracts are now.
+    /// Which gold products read what, as the contracts are now. What cannot be made now is not among them.
     pub(super) async fn readers(&self, fleet: &Fleet) -> Readers {
         let mut readers = Vec::new();
         for plan in self.gold(None).into_iter().filter_map(Result::ok) {
-            // What cannot be made now is not hurt.
-            let Ok(derivation) = self
-                .query_with(Arc::clone(fleet.contracts()))
-                .derive(&plan.asker(), &plan.sql, &LIMITS)
-                .await
-            else {
-                continue;
-            };
-            let Ok(inputs) = derivation.inputs(None) else {
-                continue;
-            };
-            let columns = inputs
-                .into_iter()
-                .map(|input| (input.object, input.columns.into_keys().collect()));
-            readers.push(Reader {
-                name: named(&plan, fleet),
-                columns: columns.collect(),
-            });
+            if let Ok(reads) = self.reads_of(&plan, fleet.contracts()).await {
+                readers.push(Reader {
+                    name: named(&plan, fleet),
+                    plan,
+                    reads,
+                });
+            }
         }
         Readers(readers)
     }
 
     /// Gold products that can be made now, and could not with these contracts: each with the reason.
-    pub(super) async fn broken_by(&self, fleet: &Fleet, changed: &Contract) -> Vec<String> {
+    pub(super) async fn broken_by(
+        &self,
+        fleet: &Fleet,
+        readers: &Readers,
+        changed: &Contract,
+    ) -> Vec<String> {
         let contracts: Arc<[Contract]> = fleet
             .contracts()
             .iter()
@@ -72,20 +74,16 @@ impl Mesh {
             .cloned()
             .collect();
         let mut broken = Vec::new();
-        for plan in self.gold(None).into_iter().filter_map(Result::ok) {
+        for Reader { plan, name, reads } in &readers.0 {
             // The domain's own may have changed with it.
             if plan.domain == changed.domain && changed.gold.iter().all(|gold| gold.sql != plan.sql) {
                 continue;
             }
-            // What cannot be made now is not hurt.
-            let Ok(before) = self.masked_inputs(&plan, fleet.contracts()).await else {
-                continue;
-            };
-            let name = named(&plan, fleet);
-            match self.masked_inputs(&plan, &contracts).await {
+            match self.reads_of(plan, &contracts).await {
                 Ok(after) => broken.extend(
                     after
-                        .difference(&before)
+                        .masked
+                        .difference(&reads.masked)
                         .map(|column| format!("{name} would see `{column}` masked")),
                 ),
                 Err(why) => broken.push(format!("{name} could not be made any more: {why}")),
@@ -94,12 +92,8 @@ impl Mesh {
         broken
     }
 
-    /// The columns that a product's query sees only masked, if the product can be made with these contracts.
-    async fn masked_inputs(
-        &self,
-        plan: &GoldPlan,
-        contracts: &Arc<[Contract]>,
-    ) -> Result<BTreeSet<String>, String> {
+    /// What a product's query reads, if the product can be made with these contracts.
+    async fn reads_of(&self, plan: &GoldPlan, contracts: &Arc<[Contract]>) -> Result<Reads, String> {
         let query = self.query_with(Arc::clone(contracts));
         let derived = query.derive(&plan.asker(), &plan.sql, &LIMITS).await;
         let planned = derived.and_then(|derivation| {
@@ -112,7 +106,7 @@ impl Mesh {
             error => error.to_string(),
         })?;
         checked.map_err(|refusal| refusal.to_string())?;
-        let masked = |object: &str, name: &str, seen: &Column| {
+        let is_masked = |object: &str, name: &str, seen: &Column| {
             let promised = contracts.iter().find_map(|contract| {
                 let product = object.strip_prefix(&contract.domain)?.strip_prefix('.')?;
                 contract.product(product)?.table.column(name)
@@ -121,17 +115,21 @@ impl Mesh {
                 (promised.classification, &promised.tags) != (seen.classification, &seen.tags)
             })
         };
-        Ok(inputs
-            .iter()
-            .flat_map(|input| {
-                input
-                    .columns
-                    .iter()
-                    .map(|(name, seen)| (&input.object, name, seen))
-            })
-            .filter(|(object, name, seen)| masked(object, name, seen))
-            .map(|(object, name, _)| format!("{object}/{name}"))
-            .collect())
+        let mut reads = Reads {
+            columns: BTreeMap::new(),
+            masked: BTreeSet::new(),
+        };
+        for input in &inputs {
+            let object = &input.object;
+            for (name, seen) in &input.columns {
+                if is_masked(object, name, seen) {
+                    reads.masked.insert(format!("{object}/{name}"));
+                }
+            }
+            let names = input.columns.keys().cloned().collect();
+            reads.columns.insert(object.clone(), names);
+        }
+        Ok(reads)
     }
 }
 

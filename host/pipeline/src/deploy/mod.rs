@@ -124,12 +124,12 @@ impl Mesh {
             reasons.extend(breaches(&comparison, &new.contract, &readers));
         }
         let policy = self.policy();
-        reasons.extend(tokio::task::block_in_place(|| {
-            self.misfits_with(&fleet, &new, &policy)
-        }));
-        reasons.extend(self.misfits_of_tables(&new).await);
-        reasons.extend(self.broken_by(&fleet, &new.contract).await);
         let flows = tokio::task::block_in_place(|| self.flows_of(&new));
+        reasons.extend(tokio::task::block_in_place(|| {
+            self.misfits_with(&fleet, &new, &flows, &policy)
+        }));
+        reasons.extend(self.misfits_of_tables(&new, &flows).await);
+        reasons.extend(self.broken_by(&fleet, &readers, &new.contract).await);
         for refusal in flows.iter().filter_map(|flow| flow.as_ref().err()) {
             if !reasons.contains(&refusal.to_string()) {
                 report.warnings.push(refusal.to_string());
@@ -186,10 +186,12 @@ impl Mesh {
         };
         let mut report = report_of(&new, Some(old));
         let policy = self.policy();
-        let mut reasons = tokio::task::block_in_place(|| self.misfits_with(&fleet, &new, &policy));
-        reasons.extend(self.misfits_of_tables(&new).await);
+        let flows = tokio::task::block_in_place(|| self.flows_of(&new));
+        let mut reasons = tokio::task::block_in_place(|| self.misfits_with(&fleet, &new, &flows, &policy));
+        reasons.extend(self.misfits_of_tables(&new, &flows).await);
         // Going back has to work when it is needed most: who is hurt is told, and hinders nothing.
-        report.warnings = self.broken_by(&fleet, &new.contract).await;
+        let readers = self.readers(&fleet).await;
+        report.warnings = self.broken_by(&fleet, &readers, &new.contract).await;
         let options = DeployOptions {
             by: by.to_owned(),
             ..DeployOptions::default()
@@ -254,10 +256,8 @@ impl Mesh {
     }
 
     /// Tables that are there and could not take its rows.
-    async fn misfits_of_tables(&self, domain: &Domain) -> Vec<String> {
-        let flows = tokio::task::block_in_place(|| self.flows_of(domain));
-        let flows: Vec<Flow> = flows.into_iter().filter_map(Result::ok).collect();
-        let of_flows = flows.iter().flat_map(|flow| {
+    async fn misfits_of_tables(&self, domain: &Domain, flows: &[Result<Flow, Refusal>]) -> Vec<String> {
+        let of_flows = flows.iter().flatten().flat_map(|flow| {
             let steps = flow.steps.iter().map(|step| &step.spec);
             [&flow.raw.spec, &flow.quarantine.spec].into_iter().chain(steps)
         });

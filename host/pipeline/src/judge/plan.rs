@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use malla_contract::{Check, CheckKind, Contract, MaskKind, Product};
-use malla_lake::{Layer, TableId, TableSpec};
+use malla_lake::{TableId, TableSpec};
 use malla_policy::{MaskAt, MaskRule, Policy};
 use malla_quality::Checks;
 use sha2::{Digest as _, Sha256};
 
 use crate::error::Refusal;
 use crate::plan::{checks, purpose, rules};
+use crate::plugins::table_of;
 
 /// A product whose contract promises something, under one policy.
 pub(crate) struct JudgePlan {
@@ -60,11 +61,7 @@ impl JudgePlan {
         if checks.is_empty() {
             return Ok(None);
         }
-        let layer = match contract.gold(&product.name) {
-            Some(_) => Layer::Gold,
-            None => Layer::Curated,
-        };
-        let id = TableId::new(&contract.domain, layer, &product.name)?;
+        let id = table_of(contract, product)?;
         let rules = rules(policy, &name, product)?;
         let columns = product.table.columns.iter().zip(rules);
         let masked: Vec<(String, bool)> = columns

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use malla_contract::civil::{Date, instant};
 use malla_contract::{Contract, Product};
-use malla_lake::{Judgement, Lake, Layer, TableId};
+use malla_lake::{Judgement, Lake};
 use malla_query::{Asker, Format, Governance, Limits, Query, QueryError, render};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
+
+use crate::plugins::table_of;
 
 /// What readers get of a product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,11 +143,7 @@ struct Of<'a> {
 
 impl Of<'_> {
     async fn quality(&self, product: String, history: usize) -> Result<ProductQuality, QueryError> {
-        let layer = match self.contract.gold(&self.product.name) {
-            Some(_) => Layer::Gold,
-            None => Layer::Curated,
-        };
-        let id = TableId::new(&self.contract.domain, layer, &self.product.name)?;
+        let id = table_of(self.contract, self.product)?;
         // First of all whether they may be read.
         let probe: Result<Vec<Value>, _> = self.rows("SELECT 1 AS one FROM {} LIMIT 1").await;
         let judgement = match probe {

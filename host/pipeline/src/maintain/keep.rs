@@ -10,6 +10,7 @@ use malla_lake::{LakeError, Layer, Table, TableId};
 use crate::commit::Plan;
 use crate::gold::last_made;
 use crate::mesh::Mesh;
+use crate::plugins::table_of;
 
 /// By the name of a table: a version that must stay readable, and for whom.
 pub(crate) type Kept = BTreeMap<String, BTreeMap<u64, String>>;
@@ -22,11 +23,7 @@ impl Mesh {
         let contracts = self.contracts();
         for contract in contracts.iter() {
             for product in &contract.products {
-                let layer = match contract.gold(&product.name) {
-                    Some(_) => Layer::Gold,
-                    None => Layer::Curated,
-                };
-                let id = TableId::new(&contract.domain, layer, &product.name)?;
+                let id = table_of(contract, product)?;
                 let judgement = self.lake.judgement(&id).await?;
                 if let Some(good) = judgement.and_then(|at| at.judgement.good) {
                     let object = format!("{}.{}", contract.domain, product.name);

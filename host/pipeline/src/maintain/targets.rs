@@ -6,6 +6,7 @@ use malla_policy::Policy;
 
 use crate::maintain::RetentionConfig;
 use crate::plan::{FECHA, rules, without_statistics};
+use crate::plugins::table_of;
 
 /// A table that a contract speaks of.
 pub(super) struct Target {
@@ -52,10 +53,6 @@ pub(super) fn of(
         }
     }
     for product in &contract.products {
-        let layer = match contract.gold(&product.name) {
-            Some(_) => Layer::Gold,
-            None => Layer::Curated,
-        };
         let object = format!("{}.{}", contract.domain, product.name);
         let expiry = product
             .retention
@@ -67,7 +64,7 @@ pub(super) fn of(
             Some(Err(note)) => (None, Some(note)),
         };
         targets.push(Target {
-            id: TableId::new(&contract.domain, layer, &product.name)?,
+            id: table_of(contract, product)?,
             silent: rules(policy, &object, product)
                 .map(|rules| without_statistics(product, &rules))
                 .map_err(|refusal| refusal.to_string()),

@@ -103,24 +103,7 @@ impl History {
     }
 
     fn run(&self, job: &str, kind: JobKind, trigger: Trigger, scheduled: Option<i64>) -> Run {
-        Run {
-            run_id: Uuid::new_v4(),
-            job: job.to_owned(),
-            kind,
-            trigger,
-            scheduled,
-            started: now(),
-            ended: None,
-            state: RunState::Running,
-            attempts: 1,
-            rows_read: None,
-            rows_kept: 0,
-            rows_rejected: None,
-            rows_quarantined: None,
-            version: None,
-            error: None,
-            host: self.host.clone(),
-        }
+        Run::begun(job, kind, trigger, scheduled, (now(), &self.host))
     }
 
     /// Puts what ended into the lake, until a run is to stop. Once more then.

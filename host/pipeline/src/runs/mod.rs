@@ -219,6 +219,34 @@ impl Ending {
 }
 
 impl Run {
+    /// One that goes on, since a time and on a machine.
+    fn begun(
+        job: &str,
+        kind: JobKind,
+        trigger: Trigger,
+        scheduled: Option<i64>,
+        (started, host): (i64, &str),
+    ) -> Self {
+        Self {
+            run_id: Uuid::new_v4(),
+            job: job.to_owned(),
+            kind,
+            trigger,
+            scheduled,
+            started,
+            ended: None,
+            state: RunState::Running,
+            attempts: 1,
+            rows_read: None,
+            rows_kept: 0,
+            rows_rejected: None,
+            rows_quarantined: None,
+            version: None,
+            error: None,
+            host: host.to_owned(),
+        }
+    }
+
     fn end(&mut self, ending: Ending, now: Option<i64>) {
         self.ended = now;
         self.state = ending.state;

@@ -231,24 +231,8 @@ mod tests {
     use super::*;
 
     pub(crate) fn run(job: &str, trigger: Trigger) -> Run {
-        Run {
-            run_id: Uuid::new_v4(),
-            job: job.to_owned(),
-            kind: JobKind::Source,
-            trigger,
-            scheduled: trigger.is_of_schedule().then_some(1_000_000),
-            started: 1_000_000,
-            ended: None,
-            state: RunState::Running,
-            attempts: 1,
-            rows_read: None,
-            rows_kept: 0,
-            rows_rejected: None,
-            rows_quarantined: None,
-            version: None,
-            error: None,
-            host: "h".to_owned(),
-        }
+        let scheduled = trigger.is_of_schedule().then_some(1_000_000);
+        Run::begun(job, JobKind::Source, trigger, scheduled, (1_000_000, "h"))
     }
 
     #[test]
