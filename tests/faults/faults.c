@@ -1,5 +1,6 @@
 /* A store that fails: preloaded into a host, it lets one in FAULTS_ONE_IN of the puts below the folder FAULTS_IN fail, half of them
- * after they landed, and one in ten answer late. A put into a local store ends in a rename or a hard link. */
+ * after they landed, and one in ten answer late. Puts below FAULTS_FROZEN wait until the file FAULTS_THAW is there. A put into a local
+ * store ends in a rename or a hard link. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -23,7 +24,16 @@ static unsigned next_random(void) {
 
 enum { FINE, BEFORE, AFTER };
 
+static void wait_for_thaw(const char *path) {
+    const char *folder = getenv("FAULTS_FROZEN"), *thaw = getenv("FAULTS_THAW");
+    struct timespec pause = {0, 20000000L};
+    if (folder && thaw && strncmp(path, folder, strlen(folder)) == 0)
+        while (access(thaw, F_OK) != 0)
+            nanosleep(&pause, NULL);
+}
+
 static int fate(const char *path) {
+    wait_for_thaw(path);
     const char *folder = getenv("FAULTS_IN"), *one_in = getenv("FAULTS_ONE_IN");
     if (!folder || !one_in || strncmp(path, folder, strlen(folder)) != 0)
         return FINE;

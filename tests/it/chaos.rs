@@ -11,7 +11,8 @@ use rand::{RngExt, SeedableRng};
 use crate::broker::Broker;
 use crate::deploy;
 use crate::gold::is_exact;
-use crate::support::{Mesh, malla, text};
+use crate::store::faults;
+use crate::support::{Mesh, malla};
 
 /// One of several hosts of a group: own state, everything else shared.
 struct Host {
@@ -71,22 +72,6 @@ impl Drop for Host {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-/// A library that lets one in fifty of a host's puts into the lake fail.
-fn faults(folder: &Path) -> PathBuf {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("faults/faults.c");
-    let library = folder.join("faults.so");
-    let compiled = Command::new("cc")
-        .args(["-shared", "-fPIC", "-O1", "-o"])
-        .arg(&library)
-        .arg(source)
-        .arg("-ldl")
-        .output();
-    assert!(compiled.is_ok(), "cc is missing: apt-get install gcc");
-    let compiled = compiled.unwrap();
-    assert!(compiled.status.success(), "{}", text(&compiled));
-    library
 }
 
 /// The ventas plugin's next version, the same but for words, and the one before, in turn.

@@ -30,5 +30,6 @@ mod recovery;
 mod reload;
 mod schedule;
 mod sftp;
+mod store;
 mod support;
 mod undeclared;

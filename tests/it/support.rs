@@ -321,8 +321,13 @@ impl Running {
     }
 
     pub(crate) fn start_with(mesh: &Mesh, config: &str, log: &str) -> Self {
+        Self::start_as(Command::new(malla()), mesh, config, log)
+    }
+
+    /// With an environment of its own.
+    pub(crate) fn start_as(mut malla: Command, mesh: &Mesh, config: &str, log: &str) -> Self {
         let log = mesh.path().join(log);
-        let child = Command::new(malla())
+        let child = malla
             .args(["run", "--config"])
             .arg(mesh.path().join(config))
             .stdout(Stdio::null())

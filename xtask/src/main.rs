@@ -1,11 +1,13 @@
 //! The commands of this repository: `cargo xtask demo`, `cargo xtask test`, and the rest of [`HELP`].
 
 mod bench;
+mod broker;
 mod conformance;
 mod demo;
 mod guests;
 mod machine;
 mod shell;
+mod soak;
 mod test;
 mod throughput;
 
@@ -21,6 +23,9 @@ cargo xtask COMMAND
   bench             measure what docs/performance.md claims, as ratios
   throughput [EVENTS]
                     measure `malla run` from a topic of EVENTS (default 3000000) on a real broker, and from files
+  soak [MINUTES] [--reading-only]
+                    measure the memory of a host that follows a topic for MINUTES (default 10), with or without
+                    gold products and judging
   conformance       read the demo's tables and contracts with other people's tools (PyPI)
   chaos [KILLS]     kill `malla run` KILLS times (default 50) during one run of 200,000 events; then kill and freeze three
                     hosts of a group during 500,000, with a store that fails and a plugin that is swapped; count
@@ -42,6 +47,7 @@ fn main() -> ExitCode {
         Some("guests") => guests::build_all(shell::Profile::Dev).map(drop),
         Some("bench") => bench::run(),
         Some("throughput") => throughput::run(rest.first().map_or("3000000", String::as_str)),
+        Some("soak") => soak::run(&rest),
         Some("conformance") => conformance::run(),
         Some("chaos") => test::chaos(rest.first().map_or("50", String::as_str)),
         Some("growth") => test::growth(),

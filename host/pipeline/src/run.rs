@@ -294,8 +294,8 @@ impl Runner {
         self.mesh.share(&self.flow).await?;
         let tables = Tables::open(&self.mesh.lake, &self.flow).await?;
         let source = tokio::task::block_in_place(|| self.open_source())?;
-        // Two batches wait for each that is worked on: enough to keep the workers busy, and a bound on memory.
-        let (sender, receiver) = mpsc::channel(self.queue.workers() * 2);
+        // For each worker a batch that it works on and two that wait: enough to keep it busy, and a bound on memory.
+        let (sender, receiver) = mpsc::channel(self.queue.workers() * 3);
         let reading = self.queue.flow(Arc::clone(&self.flow), sender, self.once);
         let finder = self.find_partitions(&reading, &source, &tables, started);
         let committer = Committer {

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use malla_source::{BatchLimit, Decoder, Mode, Read, Reader, Released, SourceError};
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 
 use crate::batch::Processed;
 use crate::config::BatchConfig;
@@ -22,6 +23,8 @@ use crate::run::Stop;
 
 /// How long a partition that had nothing new is left alone.
 const IDLE: Duration = Duration::from_millis(200);
+/// How long one is left alone whose committer has no room.
+const FULL: Duration = Duration::from_millis(5);
 const LOOK_UP: Duration = Duration::from_millis(20);
 
 /// To a flow's committer.
@@ -273,6 +276,14 @@ impl Shared {
         if self.stop.is_asked() || task.flow.closed.load(Ordering::Acquire) || task.lease.is_revoked() {
             return;
         }
+        // Room for what it gives, before it is worked on: that is the bound on memory, and a committer that is behind holds up
+        // its own partitions only.
+        let room = match task.sender.clone().try_reserve_owned() {
+            Ok(room) => room,
+            Err(TrySendError::Full(_)) => return self.rest(task, FULL),
+            // Without a committer there is nobody to work for.
+            Err(TrySendError::Closed(_)) => return,
+        };
         let outcome = catch_unwind(AssertUnwindSafe(|| task.next(self.limit)));
         let outcome = outcome.unwrap_or_else(|_| {
             Err(FlowError::Panic {
@@ -281,20 +292,20 @@ impl Shared {
         });
         match outcome {
             Ok(Next::Batch(batch)) => {
-                let message = Message::Batch(batch, Arc::clone(&task.lease));
-                // Blocks while the committer is behind: that is the bound on memory.
-                if task.sender.blocking_send(message).is_ok() {
-                    self.enqueue(task);
-                }
+                room.send(Message::Batch(batch, Arc::clone(&task.lease)));
+                self.enqueue(task);
             }
             Ok(Next::Gone) => {}
             Ok(Next::End) => task.lease.ended.store(true, Ordering::Release),
-            Ok(Next::Later) => lock(&self.idle).push((Instant::now() + IDLE, task)),
+            Ok(Next::Later) => self.rest(task, IDLE),
             Err(error) => {
-                // Without a committer there is nobody left to tell.
-                let _ = task.sender.blocking_send(Message::Failed(error));
+                room.send(Message::Failed(error));
             }
         }
+    }
+
+    fn rest(&self, task: Box<Task>, time: Duration) {
+        lock(&self.idle).push((Instant::now() + time, task));
     }
 }
 
