@@ -104,6 +104,10 @@ pub struct CommitConfig {
 pub struct GoldConfig {
     /// Seconds between one time and the next at least.
     pub seconds: f64,
+    /// Memory that making one may take.
+    pub memory_mib: usize,
+    /// What does not fit into it, sealed in the state folder while it is made.
+    pub spill_gib: u64,
 }
 
 /// When products are judged by the checks that need a whole table.
@@ -156,7 +160,11 @@ impl Default for CommitConfig {
 
 impl Default for GoldConfig {
     fn default() -> Self {
-        Self { seconds: 10.0 }
+        Self {
+            seconds: 10.0,
+            memory_mib: 512,
+            spill_gib: 32,
+        }
     }
 }
 
@@ -259,6 +267,9 @@ impl Config {
         if !(self.gold.seconds >= 0.0 && self.gold.seconds <= 86_400.0) {
             return bad("`gold.seconds` must be 0 to 86400");
         }
+        if !(64..=1 << 20).contains(&self.gold.memory_mib) {
+            return bad("`gold.memory_mib` must be 64 to 1048576");
+        }
         if !(self.quality.seconds >= 1.0 && self.quality.seconds <= 86_400.0) {
             return bad("`quality.seconds` must be 1 to 86400");
         }
@@ -319,6 +330,8 @@ seconds = 5.0                 # .. or when they have waited this long
 
 [gold]
 seconds = 10.0                # products made of others are made anew at most this often
+memory_mib = 512              # one at a time, within this; rows beyond it go, sealed, into `state`
+spill_gib = 32                # .. up to this
 
 [quality]
 seconds = 60.0                # checks that need a whole table are run at most this often
@@ -438,6 +451,7 @@ mod tests {
             ("seconds = 5.0", "seconds = -1.0"),
             ("seconds = 5.0", "seconds = nan"),
             ("seconds = 60.0", "seconds = 0.0"),
+            ("memory_mib = 512", "memory_mib = 0"),
             ("keep_hours = 168.0", "keep_hours = 0.5"),
             ("# [retention] ", "[retention]\nraw_days = 0 #"),
         ] {

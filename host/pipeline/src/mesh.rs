@@ -9,6 +9,7 @@ use malla_contract::{Contract, Date};
 use malla_lake::{Lake, WriterConfig};
 use malla_policy::Policy;
 use malla_privacy::KeyStore;
+use malla_query::Spill;
 use malla_sandbox::{CacheConfig, Limits, Sandbox, SandboxConfig};
 use tokio::sync::Notify;
 
@@ -32,6 +33,8 @@ pub struct Mesh {
     pub(crate) committed: Notify,
     /// When queries among the checks were asked last.
     pub(crate) asked: AskedAt,
+    /// Where rows go that memory does not hold while a product is made of them.
+    pub(crate) spill: Spill,
     pub(crate) plugins: Plugins,
     pub(crate) loader: Loader,
     keys: Arc<KeyStore>,
@@ -53,6 +56,10 @@ impl Mesh {
             kept: config.state.join("plugins"),
             sandbox,
         };
+        let spill = Spill::new(
+            config.state.join("spill"),
+            config.gold.spill_gib.saturating_mul(1 << 30),
+        );
         let plugins = Plugins::load(&config.plugins, |path| {
             let loaded = loader.load(path);
             audit.record(load_record(path, loaded.as_ref()).with_policy(policies.current().digest()))?;
@@ -66,6 +73,7 @@ impl Mesh {
             metrics: Metrics::new()?,
             committed: Notify::new(),
             asked: AskedAt::default(),
+            spill,
             plugins,
             loader,
             keys,

@@ -11,4 +11,6 @@ mod seal;
 pub use detect::{Detector, Finding, Findings};
 pub use keys::{KeyError, KeyStore};
 pub use mask::{MaskError, Masker, QueryKey, TokenTranslator};
-pub use seal::{BatchSealer, OpenError, Opener, SealError, Sealer};
+pub use seal::{
+    BatchSealer, OpenError, Opener, SCRATCH_OVERHEAD, Scratch, ScratchDamaged, SealError, Sealer,
+};

@@ -101,6 +101,7 @@ fn benches(criterion: &mut Criterion) {
     let limits = Limits {
         rows: usize::MAX,
         memory: 4 << 30,
+        spill: None,
         time: Duration::from_secs(60),
     };
     let mut group = criterion.benchmark_group("governed");

@@ -59,7 +59,8 @@ impl Query {
         let (query, asker, sql, limits) = (self.clone(), asker.clone(), sql.to_owned(), limits.clone());
         let derived = runtime::run(async move {
             crate::guard::check(&sql)?;
-            let context = session(limits.memory).map_err(|e| QueryError::planning(&e))?;
+            let context =
+                session(limits.memory, limits.spill.as_ref()).map_err(|e| QueryError::planning(&e))?;
             let (plan, tables) = query.plan(&context, &asker, &sql, None).await?;
             always_the_same(&plan)?;
             no_lateral(&plan)?;

@@ -6,6 +6,7 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 
 use crate::governed::NotShown;
+use crate::spill::Full;
 
 /// An error of a query. Messages repeat names and the query's own text, never a value of a row.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +81,16 @@ pub enum QueryError {
     /// The memory limit.
     #[error("the query needs more than {0} bytes of memory: narrow it, or raise the limit")]
     Memory(usize),
+    /// The limit of rows beside memory.
+    #[error(
+        "the query needs more than {memory} bytes of memory, and more than {spill} on disk for what does not fit: narrow it, or raise the limits"
+    )]
+    Disk {
+        /// Of memory.
+        memory: usize,
+        /// Beside it.
+        spill: u64,
+    },
     /// It failed while it ran.
     #[error("the query failed: {0}")]
     Failed(&'static str),
@@ -109,6 +120,10 @@ impl QueryError {
     pub(crate) fn running(error: &DataFusionError, memory: usize) -> Self {
         match error.find_root() {
             DataFusionError::ResourcesExhausted(_) => Self::Memory(memory),
+            error if let Some(full) = full(error) => Self::Disk {
+                memory,
+                spill: full.bytes,
+            },
             DataFusionError::ArrowError(error, _) => Self::Failed(kind(error)),
             DataFusionError::ObjectStore(_)
             | DataFusionError::IoError(_)
@@ -120,6 +135,18 @@ impl QueryError {
             _ => Self::Failed("a value does not fit an operation of the query"),
         }
     }
+}
+
+fn full(error: &DataFusionError) -> Option<&Full> {
+    let error = match error {
+        DataFusionError::IoError(error) => error,
+        DataFusionError::ArrowError(error, _) => match error.as_ref() {
+            ArrowError::IoError(_, error) => error,
+            _ => return None,
+        },
+        _ => return None,
+    };
+    error.get_ref()?.downcast_ref()
 }
 
 /// `check a fails`, `checks a and b fail`.

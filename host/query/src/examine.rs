@@ -9,9 +9,8 @@ use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampMicrosecondType};
 use datafusion::common::TableReference;
-use datafusion::functions_aggregate::expr_fn::{count, max, sum};
-use datafusion::logical_expr::utils::conjunction;
-use datafusion::prelude::{DataFrame, Expr, SessionContext, ident, lit};
+use datafusion::functions_aggregate::expr_fn::{count, max};
+use datafusion::prelude::{DataFrame, SessionContext, ident, lit};
 use futures::StreamExt;
 use malla_lake::Table;
 
@@ -21,21 +20,8 @@ use crate::{Limits, QueryError, runtime};
 
 /// One version of a table.
 pub struct Examination {
-    context: SessionContext,
-    limits: Limits,
-}
-
-/// Rows whose value in some columns another row has too.
-#[derive(Debug, Clone)]
-pub struct Duplicates {
-    /// All rows of the table.
-    pub rows: u64,
-    /// Those in which all of the columns are null; no duplicates.
-    pub missing: u64,
-    /// Those whose value another row has.
-    pub repeated: u64,
-    /// Some of the values, once each.
-    pub examples: RecordBatch,
+    pub(crate) context: SessionContext,
+    pub(crate) limits: Limits,
 }
 
 const TABLE: &str = "examined";
@@ -46,7 +32,7 @@ impl Examination {
     /// # Errors
     /// The version cannot be read.
     pub async fn open(table: &Table, version: u64, limits: Limits) -> Result<Self, QueryError> {
-        let context = session(limits.memory).map_err(|e| QueryError::planning(&e))?;
+        let context = session(limits.memory, limits.spill.as_ref()).map_err(|e| QueryError::planning(&e))?;
         let catalog = datafusion::catalog::MemoryCatalogProvider::new();
         let schema = std::sync::Arc::new(datafusion::catalog::MemorySchemaProvider::new());
         let failed = |e| QueryError::planning(&e);
@@ -89,41 +75,6 @@ impl Examination {
         Ok(times.iter().next().flatten())
     }
 
-    /// Which values several rows have, exactly.
-    ///
-    /// # Errors
-    /// [`QueryError`]; there are so many different values that they do not fit into memory.
-    pub async fn duplicates(&self, columns: &[&str], examples: usize) -> Result<Duplicates, QueryError> {
-        const TIMES: &str = " times";
-        let failed = |e| QueryError::planning(&e);
-        let keys: Vec<Expr> = columns.iter().map(|name| ident(*name)).collect();
-        let empty = conjunction(keys.iter().map(|key| key.clone().is_null()))
-            .ok_or(QueryError::Failed("uniqueness of no column"))?;
-        let all = self.table().await?;
-        let rows = self.rows().await?;
-        let missing = all
-            .clone()
-            .filter(empty.clone())
-            .and_then(|rows| rows.aggregate(vec![], vec![count(lit(1_i64))]));
-        let missing = number(&self.collected(missing.map_err(failed)?).await?)?;
-        let twice = all
-            .filter(!empty)
-            .and_then(|rows| rows.aggregate(keys.clone(), vec![count(lit(1_i64)).alias(TIMES)]))
-            .and_then(|values| values.filter(ident(TIMES).gt(lit(1_i64))))
-            .map_err(failed)?;
-        let repeated = twice.clone().aggregate(vec![], vec![sum(ident(TIMES))]);
-        let repeated = number(&self.collected(repeated.map_err(failed)?).await?)?;
-        let some = twice
-            .select(keys)
-            .and_then(|values| values.limit(0, Some(if repeated == 0 { 0 } else { examples })));
-        Ok(Duplicates {
-            rows,
-            missing,
-            repeated,
-            examples: self.collected(some.map_err(failed)?).await?,
-        })
-    }
-
     /// Hands out the rows, some at a time, with these columns only.
     ///
     /// # Errors
@@ -138,25 +89,35 @@ impl Examination {
             .await?
             .select(columns.iter().map(|name| ident(*name)).collect::<Vec<_>>())
             .map_err(|e| QueryError::planning(&e))?;
+        self.fold(frame, (), move |(), batch| each(batch)).await
+    }
+
+    /// Goes through rows with a state.
+    pub(crate) async fn fold<S: Send + 'static, E: From<QueryError> + Send + 'static>(
+        &self,
+        frame: DataFrame,
+        mut state: S,
+        mut each: impl FnMut(&mut S, &RecordBatch) -> Result<(), E> + Send + 'static,
+    ) -> Result<S, E> {
         let memory = self.limits.memory;
         self.timed(async move {
             let failed = |e| QueryError::running(&e, memory);
             let mut rows = frame.execute_stream().await.map_err(failed)?;
             while let Some(batch) = rows.next().await {
-                each(&plainly(&batch.map_err(failed)?)?)?;
+                each(&mut state, &plainly(&batch.map_err(failed)?)?)?;
             }
-            Ok(())
+            Ok(state)
         })
         .await
     }
 
-    async fn table(&self) -> Result<DataFrame, QueryError> {
+    pub(crate) async fn table(&self) -> Result<DataFrame, QueryError> {
         let table = self.context.table(TableReference::bare(TABLE)).await;
         table.map_err(|e| QueryError::planning(&e))
     }
 
     /// All rows of a small result, as one batch.
-    async fn collected(&self, frame: DataFrame) -> Result<RecordBatch, QueryError> {
+    pub(crate) async fn collected(&self, frame: DataFrame) -> Result<RecordBatch, QueryError> {
         let limits = self.limits.clone();
         self.timed(async move {
             let found = collect(frame, &limits).await?;
@@ -182,7 +143,7 @@ impl Examination {
 const NOTHING: &str = "it gave nothing";
 
 /// The one number of a result. No rows to add up are 0.
-fn number(batch: &RecordBatch) -> Result<u64, QueryError> {
+pub(crate) fn number(batch: &RecordBatch) -> Result<u64, QueryError> {
     let column = batch.columns().first().ok_or(QueryError::Failed(NOTHING))?;
     let numbers = column
         .as_primitive_opt::<Int64Type>()

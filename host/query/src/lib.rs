@@ -5,15 +5,18 @@
 
 mod bounded;
 mod derive;
+mod duplicates;
 mod error;
 mod examine;
 mod governed;
 mod guard;
 mod lineage;
+mod pool;
 mod query;
 mod render;
 mod runtime;
 mod session;
+mod spill;
 
 #[cfg(test)]
 mod testing;
@@ -21,8 +24,10 @@ mod testing;
 mod tests;
 
 pub use derive::{Derivation, Inflows, Input};
+pub use duplicates::Duplicates;
 pub use error::QueryError;
-pub use examine::{Duplicates, Examination};
+pub use examine::Examination;
 pub use governed::{Asker, Governance};
 pub use query::{Limits, Query, QueryResult, tables};
 pub use render::{Format, render};
+pub use spill::Spill;

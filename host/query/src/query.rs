@@ -19,7 +19,7 @@ use malla_lake::{Lake, TableId};
 
 use crate::governed::{Asker, Door, Governance, Opened, object_of};
 use crate::session::{CATALOG, session};
-use crate::{QueryError, guard, runtime};
+use crate::{QueryError, Spill, guard, runtime};
 
 /// The engine counts rows in 64 bits with a sign.
 const LARGEST_LIMIT: usize = i64::MAX as usize;
@@ -31,6 +31,8 @@ pub struct Limits {
     pub rows: usize,
     /// Bytes that the query may hold, and its result.
     pub memory: usize,
+    /// Where it may put rows that memory does not hold. `None`: it fails.
+    pub spill: Option<Spill>,
     /// Time from start to end.
     pub time: Duration,
 }
@@ -40,6 +42,7 @@ impl Default for Limits {
         Self {
             rows: 10_000,
             memory: 1024 * 1024 * 1024,
+            spill: None,
             time: Duration::from_secs(60),
         }
     }
@@ -123,7 +126,7 @@ impl Query {
         pinned: Option<&(TableId, u64)>,
     ) -> Result<QueryResult, QueryError> {
         guard::check(sql)?;
-        let context = session(limits.memory).map_err(|e| QueryError::planning(&e))?;
+        let context = session(limits.memory, limits.spill.as_ref()).map_err(|e| QueryError::planning(&e))?;
         let (plan, tables) = self.plan(&context, asker, sql, pinned).await?;
         let frame = DataFrame::new(context.state(), cut(plan, limits.rows)?);
         Ok(QueryResult {
@@ -197,7 +200,9 @@ pub fn tables(sql: &str) -> Result<BTreeSet<String>, QueryError> {
     /// It is only parsed.
     const MEMORY: usize = 1 << 20;
     guard::check(sql)?;
-    let state = session(MEMORY).map_err(|e| QueryError::planning(&e))?.state();
+    let state = session(MEMORY, None)
+        .map_err(|e| QueryError::planning(&e))?
+        .state();
     let (_, names) = parsed(&state, sql)?;
     Ok(names.iter().filter_map(object_of).collect())
 }

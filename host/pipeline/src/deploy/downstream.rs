@@ -6,7 +6,7 @@ use std::sync::Arc;
 use malla_contract::{Column, Contract};
 use malla_query::QueryError;
 
-use crate::gold::{GoldPlan, LIMITS};
+use crate::gold::GoldPlan;
 use crate::mesh::{Mesh, today};
 use crate::plugins::Fleet;
 
@@ -95,7 +95,7 @@ impl Mesh {
     /// What a product's query reads, if the product can be made with these contracts.
     async fn reads_of(&self, plan: &GoldPlan, contracts: &Arc<[Contract]>) -> Result<Reads, String> {
         let query = self.query_with(Arc::clone(contracts));
-        let derived = query.derive(&plan.asker(), &plan.sql, &LIMITS).await;
+        let derived = query.derive(&plan.asker(), &plan.sql, &self.gold_limits()).await;
         let planned = derived.and_then(|derivation| {
             let inflows = derivation.inflows()?;
             let checked = plan.check(&self.policy(), &inflows, today());

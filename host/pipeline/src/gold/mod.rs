@@ -34,12 +34,10 @@ use crate::plugins::Domain;
 use crate::quality::told;
 use crate::report::ProductReport;
 
-/// What one product's computation may use.
-pub(crate) const LIMITS: Limits = Limits {
-    rows: 20_000_000,
-    memory: 2 << 30,
-    time: Duration::from_secs(3600),
-};
+/// Rows that one product may get at once.
+const ROWS: usize = 20_000_000;
+/// How long making it may take.
+const TIME: Duration = Duration::from_secs(3600);
 
 /// How a product is made.
 pub(crate) struct Making<'a> {
@@ -138,8 +136,8 @@ impl Mesh {
         let query = self.query_with(self.contracts());
         let table = self.lake.table(plan.spec.clone()).await?;
         let limits = Limits {
-            time: making.timeout.unwrap_or(LIMITS.time),
-            ..LIMITS
+            time: making.timeout.unwrap_or(TIME),
+            ..self.gold_limits()
         };
         let derivation = query.derive(&asker, &plan.sql, &limits).await.map_err(failed)?;
         plan.fits(&derivation.schema())?;
@@ -369,6 +367,16 @@ fn widens(from: &DataType, to: &DataType) -> bool {
 }
 
 impl Mesh {
+    /// What making one product may use.
+    pub(crate) fn gold_limits(&self) -> Limits {
+        Limits {
+            rows: ROWS,
+            memory: self.config.gold.memory_mib.saturating_mul(1 << 20),
+            spill: Some(self.spill.clone()),
+            time: TIME,
+        }
+    }
+
     /// The gold products of one domain, or of all.
     pub(crate) fn gold(&self, only: Option<&str>) -> Vec<Result<GoldPlan, Refusal>> {
         let fleet = self.plugins.fleet();

@@ -22,6 +22,7 @@ use crate::mesh::Mesh;
 const LIMITS: Limits = Limits {
     rows: 1000,
     memory: 1 << 30,
+    spill: None,
     time: Duration::from_secs(1800),
 };
 /// Values that a result shows, as Great Expectations does.

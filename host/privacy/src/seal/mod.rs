@@ -2,6 +2,7 @@
 
 mod envelope;
 mod open;
+mod scratch;
 mod value;
 
 use aes_gcm::Aes256Gcm;
@@ -14,6 +15,7 @@ use crate::KeyStore;
 use crate::keys::SealKey;
 use envelope::{Header, OVERHEAD, Place, nonce};
 pub use open::{OpenError, Opener};
+pub use scratch::{SCRATCH_OVERHEAD, Scratch, ScratchDamaged};
 use value::Values;
 
 /// Why values cannot be sealed. Never says what they are.

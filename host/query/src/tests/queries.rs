@@ -360,7 +360,7 @@ async fn a_query_ends_within_its_limits() {
     for sql in [
         format!("SELECT DISTINCT a.id, b.id, c.id, d.id, e.id, f.id, g.id, h.id FROM {cross}"),
         "SELECT repeat(r.region, 100000) FROM ventas_raw.transacciones r, ventas_raw.transacciones b".into(),
-        // A sort could go on on a disk, where rows would lie in the clear.
+        // A sort could go on on a disk, if there were a place for it.
         "SELECT max(n) FROM (SELECT row_number() OVER (ORDER BY repeat(a.region, 9) || b.id || c.id || d.id || e.id) AS n \
          FROM ventas_raw.transacciones a, ventas_raw.transacciones b, ventas_raw.transacciones c, \
          ventas_raw.transacciones d, ventas_raw.transacciones e)"

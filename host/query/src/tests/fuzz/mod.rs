@@ -67,6 +67,7 @@ async fn answer(query: &Query, principal: &str, sql: &str) -> (Answer, bool) {
     let limits = Limits {
         rows: 1_000,
         memory: 64 * 1024 * 1024,
+        spill: None,
         time: Duration::from_secs(20),
     };
     match query.run(&asker(principal), sql, &limits).await {
