@@ -114,6 +114,37 @@ fn small_files_are_put_together_by_hand_and_it_says_what_it_did() {
     mesh.every_event_once(5);
 }
 
+#[test]
+fn results_and_the_history_of_runs_are_put_together_and_the_last_verdict_is_not_forgotten() {
+    let mesh = Mesh::ventas();
+    mesh.edit("malla.toml", "# min_files = 8 ", "min_files = 3 # ");
+    for n in 0..4 {
+        mesh.put(&on(&format!("t-{n}"), "2026-11-21", "c-1"));
+        mesh.run_once();
+    }
+    let results = "SELECT count(*) AS n, max(table_version) AS v FROM ventas_quality.transacciones";
+    let before = (mesh.query(results), mesh.on("quality", &["ventas.transacciones"]));
+    let done = maintain(&mesh, &[]);
+    for table in ["ventas_quality.transacciones", "malla.runs"] {
+        assert_eq!(of(&done, table)["compacted"]["files"], 4, "{done:#}");
+        assert_eq!(of(&done, table)["after"]["files"], 1, "{done:#}");
+    }
+    for _ in 0..3 {
+        age(&mesh, 60);
+        maintain(&mesh, &[]);
+    }
+    let log = files(&mesh.path().join("lake/ventas/quality/transacciones/_delta_log"));
+    assert!(
+        log.iter()
+            .all(|entry| !entry.ends_with("00000000000000000001.json"))
+    );
+    // Putting its files together made a version that nobody judged yet.
+    let verdict = mesh.on("quality", &["ventas.transacciones"]);
+    assert_eq!((mesh.query(results), verdict.replace("4 of 5", "4")), before);
+    assert!(mesh.on("runs", &[]).contains("ventas.transacciones"));
+    assert_eq!(mesh.count("ventas.transacciones"), 4);
+}
+
 /// A tick that was cut in two is completed by a plan that lies behind compactions, a checkpoint and a log cut short.
 #[test]
 fn a_tick_that_was_cut_in_two_is_completed_after_any_maintenance() {

@@ -11,7 +11,7 @@ mod run;
 mod state;
 
 pub(crate) use counts::put as put_counts;
-pub(crate) use plan::JudgePlan;
+pub(crate) use plan::{JudgePlan, RESULTS_WITHOUT_STATISTICS};
 pub(crate) use run::JudgeReport;
 pub use state::{CheckResult, PastRun, ProductQuality, QualityState, quality};
 

@@ -48,6 +48,9 @@ pub(crate) enum Asked {
     Hidden(String),
 }
 
+/// Columns of a table of results that may hold values of the product.
+pub(crate) const RESULTS_WITHOUT_STATISTICS: [&str; 1] = ["partial_unexpected_list"];
+
 impl JudgePlan {
     /// `None`: the contract promises nothing of it.
     pub(crate) fn new(
@@ -79,7 +82,7 @@ impl JudgePlan {
                 id: id.results(),
                 schema: malla_quality::history::schema(product),
                 partition_by: vec!["fecha".to_owned()],
-                without_statistics: vec!["partial_unexpected_list".to_owned()],
+                without_statistics: RESULTS_WITHOUT_STATISTICS.map(str::to_owned).to_vec(),
             },
             id,
             domain: contract.domain.clone(),

@@ -70,7 +70,8 @@ impl Mesh {
         let mut reports = Vec::new();
         let mut known = Vec::new();
         let contracts = self.contracts();
-        for contract in contracts.iter() {
+        let own = crate::runs::contract();
+        for contract in contracts.iter().chain([&own]) {
             let targets = targets::of(contract, &policy, &self.config.retention, today())?;
             for target in targets {
                 known.push(target.object.clone());
@@ -177,6 +178,11 @@ impl Mesh {
                 );
             }
             vacuum.keep.extend(plans);
+        }
+        if let Some(product) = &target.judged
+            && let Some(last) = self.lake.judgement(product).await?
+        {
+            vacuum.keep.insert(last.version);
         }
         report.log = table.clean_log(config.keep(), &vacuum.keep, dry_run).await?;
         if !dry_run {

@@ -4,6 +4,7 @@ use malla_contract::{ColumnType, Contract, Date, Product, Retention, Source};
 use malla_lake::{Expiry, LakeError, Layer, TableId};
 use malla_policy::Policy;
 
+use crate::judge::RESULTS_WITHOUT_STATISTICS;
 use crate::maintain::RetentionConfig;
 use crate::plan::{FECHA, rules, without_statistics};
 use crate::plugins::table_of;
@@ -16,6 +17,8 @@ pub(super) struct Target {
     /// Columns that are in no statistics. Or why it is not known which.
     pub(super) silent: Result<Vec<String>, String>,
     pub(super) expiry: Option<Due>,
+    /// The product whose judgements it holds: the newest is in its log.
+    pub(super) judged: Option<TableId>,
     /// Why rows that should go do not.
     pub(super) note: Option<String>,
 }
@@ -48,6 +51,7 @@ pub(super) fn of(
                 object: format!("{}_{layer}.{}", contract.domain, source.name),
                 silent: Ok(silent),
                 expiry: of_source(contract, source, layer, days, today),
+                judged: None,
                 note: None,
             });
         }
@@ -63,13 +67,23 @@ pub(super) fn of(
             Some(Ok(due)) => (Some(due), None),
             Some(Err(note)) => (None, Some(note)),
         };
+        let id = table_of(contract, product)?;
         targets.push(Target {
-            id: table_of(contract, product)?,
+            id: id.results(),
+            object: format!("{}_quality.{}", contract.domain, product.name),
+            silent: Ok(RESULTS_WITHOUT_STATISTICS.map(str::to_owned).to_vec()),
+            expiry: None,
+            judged: Some(id.clone()),
+            note: None,
+        });
+        targets.push(Target {
+            id,
             silent: rules(policy, &object, product)
                 .map(|rules| without_statistics(product, &rules))
                 .map_err(|refusal| refusal.to_string()),
             object,
             expiry,
+            judged: None,
             note,
         });
     }
