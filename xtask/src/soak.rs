@@ -15,8 +15,11 @@ const PIECE: Duration = Duration::from_secs(5);
 /// Memory is looked at this often.
 const LOOK: Duration = Duration::from_millis(250);
 /// The first minutes fill caches and pools.
+/// Minutes that fill caches and pools ..
 const WARM: usize = 2;
-/// How much more the last third of the minutes may take than the first after [`WARM`].
+/// .. and those in which a day grows until it is more than making gold may hold.
+const WARM_GOLD: usize = 5;
+/// How much more the last third of the minutes may take than the first, of those after.
 const FLAT: f64 = 1.15;
 
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
@@ -84,20 +87,21 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     if behind > PIECE * 2 {
         println!("The writer was {} s behind.", behind.as_secs());
     }
-    let warm = means.get(WARM..).unwrap_or_default();
-    let third = warm.len() / 3;
-    let (first, last) = (warm.get(..third), warm.get(warm.len() - third..));
+    let warm = if reading_only { WARM } else { WARM_GOLD };
+    let rest = means.get(warm..).unwrap_or_default();
+    let third = rest.len() / 3;
+    let (first, last) = (rest.get(..third), rest.get(rest.len() - third..));
     let mean = |minutes: Option<&[f64]>| {
         minutes
             .filter(|minutes| !minutes.is_empty())
             .map(|minutes| minutes.iter().sum::<f64>() / minutes.len() as f64)
     };
     let Some((first, last)) = mean(first).zip(mean(last)) else {
-        println!("Too short to say more: {} minutes at least.", WARM + 3);
+        println!("Too short to say more: {} minutes at least.", warm + 3);
         return Ok(());
     };
     println!(
-        "last third of the minutes after the first {WARM}, against the first third: {:.2}",
+        "last third of the minutes after the first {warm}, against the first third: {:.2}",
         last / first
     );
     if last > first * FLAT {

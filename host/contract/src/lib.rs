@@ -35,6 +35,8 @@ pub use compare::{Change, Comparison, Party, Place, Rule, Severity, compare};
 pub use component::{ComponentError, Import, SECTION, embed, extract, imports};
 pub use errors::{ContractError, ContractErrors};
 pub use format::{Avro, Csv, DateFormat, DatePart, Encoding, Format, Protobuf};
+#[cfg(feature = "arrow")]
+pub use model::type_name;
 pub use model::{Column, ColumnType, Contract, Gold, Lookup, LookupEntry, Product, Source, Step, Table};
 pub use names::rust_identifier;
 pub use quality::{

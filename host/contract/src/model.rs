@@ -301,6 +301,9 @@ impl fmt::Display for ColumnType {
 }
 
 #[cfg(feature = "arrow")]
+pub use arrow::type_name;
+
+#[cfg(feature = "arrow")]
 mod arrow {
     use arrow_schema::{DataType, Field, Schema, TimeUnit};
 
@@ -322,6 +325,27 @@ mod arrow {
                 Self::Date => DataType::Date32,
                 Self::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
             }
+        }
+    }
+
+    /// An Arrow type by the contract's word for it, so that people read of one set of types. Another is named as Arrow does.
+    #[must_use]
+    pub fn type_name(ty: &DataType) -> String {
+        match ty {
+            DataType::Decimal128(precision, scale) => format!("decimal({precision},{scale})"),
+            DataType::Binary => "sealed".to_owned(),
+            DataType::Timestamp(..) => ColumnType::Timestamp.to_string(),
+            other => [
+                ColumnType::Boolean,
+                ColumnType::Int32,
+                ColumnType::Int64,
+                ColumnType::Float64,
+                ColumnType::Utf8,
+                ColumnType::Date,
+            ]
+            .into_iter()
+            .find(|known| known.arrow() == *other)
+            .map_or_else(|| other.to_string(), |known| known.to_string()),
         }
     }
 

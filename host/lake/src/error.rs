@@ -38,7 +38,7 @@ pub enum LakeError {
     },
     /// The table in the lake has another schema than the one asked for.
     #[error(
-        "table `{table}`: column `{column}` is {found} in the lake but {expected} in the contract: restore the old type, or publish the product under a new name"
+        "table `{table}`: column `{column}` is {found} in the lake but {expected} in the contract: restore it, or publish a new major version, or the product under another name"
     )]
     SchemaMismatch {
         /// The table.

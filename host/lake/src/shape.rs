@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use malla_contract::type_name;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
@@ -266,10 +267,11 @@ fn plain(schema: &Schema) -> SchemaRef {
 }
 
 fn describe(field: &Field) -> String {
+    let name = type_name(field.data_type());
     if field.is_nullable() {
-        field.data_type().to_string()
+        name
     } else {
-        format!("{} not null", field.data_type())
+        format!("required {name}")
     }
 }
 

@@ -136,6 +136,15 @@ pub enum Refusal {
         wanted: String,
         found: String,
     },
+    #[error(
+        "product `{product}`: its SQL gives `{column}` as {found}, and the contract promises {wanted}: write CAST(.. AS {wanted})"
+    )]
+    GoldType {
+        product: String,
+        column: String,
+        wanted: String,
+        found: String,
+    },
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     RowFilters(Vec<FilterMisfit>),
     #[error(
@@ -236,7 +245,7 @@ pub enum FlowError {
     #[error(transparent)]
     Refused(#[from] Refusal),
     #[error(
-        "product `{product}`: column `{column}` {reason}; the contract promises another, make it fit with CAST or coalesce"
+        "product `{product}`: column `{column}` {reason}; the contract promises otherwise: make it fit with CAST or coalesce"
     )]
     GoldValue {
         product: String,

@@ -21,7 +21,7 @@ const TAKEN: [&str; 9] = [
     "wit_bindgen",
 ];
 
-const TEMPLATE: [(&str, &str); 6] = [
+const TEMPLATE: [(&str, &str); 7] = [
     ("Cargo.toml", include_str!("../template/Cargo.toml.in")),
     ("contract.yaml", include_str!("../template/contract.yaml.in")),
     ("src/lib.rs", include_str!("../template/src/lib.rs.in")),
@@ -29,6 +29,7 @@ const TEMPLATE: [(&str, &str); 6] = [
         "testdata/pedidos.jsonl",
         include_str!("../template/testdata/pedidos.jsonl"),
     ),
+    ("policies.csv", include_str!("../template/policies.csv.in")),
     ("README.md", include_str!("../template/README.md.in")),
     (".gitignore", include_str!("../template/gitignore.in")),
 ];
@@ -75,6 +76,12 @@ fn check(name: &str) -> Result<(), ToolchainError> {
     }
     if name.len() > 40 {
         return bad("use at most 40 characters");
+    }
+    if name
+        .rsplit_once("_v")
+        .is_some_and(|(_, major)| !major.is_empty() && major.bytes().all(|byte| byte.is_ascii_digit()))
+    {
+        return bad("leave out the major version: from 2.0.0 of the contract on, the host adds it");
     }
     let keyword = rust_identifier(name) != name || matches!(name, "self" | "super" | "crate");
     // A step of the example and a trait of its code have these names.
@@ -192,6 +199,7 @@ mod tests {
             "malla_sdk",
             "rule",
             "plugin",
+            "ventas_v2",
             &"a".repeat(41),
         ] {
             assert!(

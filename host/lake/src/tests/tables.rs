@@ -59,15 +59,15 @@ async fn a_table_of_another_schema_is_refused_by_column() {
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "table `ventas/curated/transacciones`: column `id` is Int64 not null in the lake but Int32 not null in the \
-         contract: restore the old type, or publish the product under a new name"
+        "table `ventas/curated/transacciones`: column `id` is required bigint in the lake but required int in the \
+         contract: restore it, or publish a new major version, or the product under another name"
     );
     let loosened = open(|f| f[0] = Field::new("id", DataType::Int64, true))
         .await
         .unwrap_err();
     assert_eq!(
         column(loosened),
-        ("id".into(), "Int64".into(), "Int64 not null".into())
+        ("id".into(), "bigint".into(), "required bigint".into())
     );
     let added = open(|f| f.push(Field::new("nueva", DataType::Utf8, false)))
         .await

@@ -64,7 +64,7 @@ pub struct DeployReport {
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say what each variant and field is")]
 pub enum DeployError {
-    #[error("`{principal}` may not deploy `{object}`{}: ask who owns the domain, or the platform team", rule.as_deref().map(|rule| format!(" (by {rule})")).unwrap_or_default())]
+    #[error("`{principal}` may not deploy `{object}`{}: ask for a rule in `policies/domains/{}.csv` that allows `deploy`", rule.as_deref().map(|rule| format!(" (by {rule})")).unwrap_or_default(), object.split('.').next().unwrap_or_default())]
     Denied {
         principal: String,
         object: String,

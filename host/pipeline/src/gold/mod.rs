@@ -15,14 +15,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow_array::{Array, RecordBatch};
-use arrow_schema::DataType;
 use malla_audit::{Kind, Outcome, Record};
-use malla_contract::{CheckSeverity, Contract};
+use malla_contract::{CheckSeverity, Contract, type_name};
 use malla_lake::{Advance, Commit, LakeError, Replaced, Table};
 use malla_quality::{Status, Totals};
 use malla_query::{Governance, Limits, Query, QueryResult};
 
 pub(crate) use plan::GoldPlan;
+use plan::widens;
 pub(crate) use schedule::{GoldReport, Goldsmith};
 pub(crate) use versions::last_made;
 use versions::{Stale, info, recipe, stale};
@@ -335,13 +335,20 @@ impl GoldPlan {
                 let column = if found.data_type() == field.data_type() {
                     Arc::clone(found)
                 } else if widens(found.data_type(), field.data_type()) {
-                    arrow_cast::cast(found, field.data_type())
-                        .map_err(|_| wrong(format!("holds values that are no {}", field.data_type())))?
+                    arrow_cast::cast(found, field.data_type()).map_err(|_| {
+                        wrong(format!(
+                            "holds values that are no {}",
+                            type_name(field.data_type())
+                        ))
+                    })?
                 } else {
-                    return Err(wrong(format!("is {}", found.data_type())));
+                    return Err(wrong(format!("is {}", type_name(found.data_type()))));
                 };
                 if column.null_count() > found.null_count() {
-                    return Err(wrong(format!("holds values that are no {}", field.data_type())));
+                    return Err(wrong(format!(
+                        "holds values that are no {}",
+                        type_name(field.data_type())
+                    )));
                 }
                 if !field.is_nullable() && column.null_count() > 0 {
                     return Err(wrong("has a null where none may be".into()));
@@ -351,18 +358,6 @@ impl GoldPlan {
             batches.push(RecordBatch::try_new(Arc::clone(&self.spec.schema), columns)?);
         }
         Ok(batches)
-    }
-}
-
-/// Whether values of one type may become another's: numbers of one kind, without rounding. One that does not fit is an error.
-fn widens(from: &DataType, to: &DataType) -> bool {
-    match (from, to) {
-        (DataType::Float32, DataType::Float64) => true,
-        (from, to) if from.is_integer() => to.is_integer() || matches!(to, DataType::Decimal128(..)),
-        (DataType::Decimal128(_, from) | DataType::Decimal256(_, from), DataType::Decimal128(_, to)) => {
-            from <= to
-        }
-        _ => false,
     }
 }
 
@@ -429,24 +424,5 @@ impl Mesh {
             self.keys(),
             domain.plugin.digest(),
         )
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_numbers_that_lose_nothing_become_others() {
-        for (from, to, may) in [
-            (DataType::Int64, DataType::Int32, true),
-            (DataType::Int64, DataType::Decimal128(18, 2), true),
-            (DataType::Decimal128(28, 2), DataType::Decimal128(18, 2), true),
-            (DataType::Decimal128(28, 6), DataType::Decimal128(18, 2), false),
-            (DataType::Float64, DataType::Decimal128(18, 2), false),
-            (DataType::Utf8, DataType::Date32, false),
-        ] {
-            assert_eq!(widens(&from, &to), may, "{from} {to}");
-        }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow_schema::SchemaRef;
-use malla_contract::{CheckKind, CheckSeverity, Column, Contract, Date, Product};
+use arrow_schema::{DataType, SchemaRef};
+use malla_contract::{CheckKind, CheckSeverity, Column, Contract, Date, Product, type_name};
 use malla_lake::{Layer, TableId, TableSpec};
 use malla_policy::{Inflow, Policy};
 use malla_privacy::{KeyStore, Masker};
@@ -129,7 +129,7 @@ impl GoldPlan {
             schema
                 .fields()
                 .iter()
-                .map(|field| format!("{} {}", field.name(), field.data_type()))
+                .map(|field| format!("{} {}", field.name(), type_name(field.data_type())))
                 .collect::<Vec<_>>()
                 .join(", ")
         };
@@ -138,14 +138,28 @@ impl GoldPlan {
                 .fields()
                 .iter()
                 .all(|field| found.field_with_name(field.name()).is_ok());
-        if same_names {
-            return Ok(());
+        if !same_names {
+            return Err(Refusal::GoldShape {
+                product: self.product.clone(),
+                wanted: names(wanted),
+                found: names(found),
+            });
         }
-        Err(Refusal::GoldShape {
-            product: self.product.clone(),
-            wanted: names(wanted),
-            found: names(found),
-        })
+        for field in wanted.fields() {
+            let Ok(there) = found.field_with_name(field.name()) else {
+                continue;
+            };
+            let (from, to) = (there.data_type(), field.data_type());
+            if from != to && !widens(from, to) {
+                return Err(Refusal::GoldType {
+                    product: self.product.clone(),
+                    column: field.name().clone(),
+                    wanted: type_name(to),
+                    found: type_name(from),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Whether a check is about rows of several values of the key, so that some of them cannot tell.
@@ -175,5 +189,36 @@ impl GoldPlan {
         self.columns
             .iter()
             .map(|column| (column.column.name.as_str(), column.masker.as_ref()))
+    }
+}
+
+/// Whether values of one type may become another's: numbers of one kind, without rounding. One that does not fit is an error.
+pub(super) fn widens(from: &DataType, to: &DataType) -> bool {
+    match (from, to) {
+        (DataType::Float32, DataType::Float64) => true,
+        (from, to) if from.is_integer() => to.is_integer() || matches!(to, DataType::Decimal128(..)),
+        (DataType::Decimal128(_, from) | DataType::Decimal256(_, from), DataType::Decimal128(_, to)) => {
+            from <= to
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_numbers_that_lose_nothing_become_others() {
+        for (from, to, may) in [
+            (DataType::Int64, DataType::Int32, true),
+            (DataType::Int64, DataType::Decimal128(18, 2), true),
+            (DataType::Decimal128(28, 2), DataType::Decimal128(18, 2), true),
+            (DataType::Decimal128(28, 6), DataType::Decimal128(18, 2), false),
+            (DataType::Float64, DataType::Decimal128(18, 2), false),
+            (DataType::Utf8, DataType::Date32, false),
+        ] {
+            assert_eq!(widens(&from, &to), may, "{from} {to}");
+        }
     }
 }

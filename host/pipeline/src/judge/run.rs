@@ -103,9 +103,9 @@ fn held_back(plan: &JudgePlan, judged: &Judged, since: i64) -> String {
         None => "no version was good before, so nobody reads it".to_owned(),
     };
     format!(
-        "product `{}` is held back since {}, {at}: {}",
-        plan.name,
+        "product `{name}` is held back since {}, {at}: {}; see `malla quality {name}`",
         instant(since / 1_000_000 * 1_000_000),
-        judged.why.join("; ")
+        judged.why.join("; "),
+        name = plan.name,
     )
 }
