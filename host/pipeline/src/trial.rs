@@ -11,6 +11,7 @@ use malla_source::{Decoder, Lines};
 
 use crate::batch::view;
 use crate::error::TrialError;
+use crate::functions::{FunctionTrial, try_function};
 use crate::plan::{self, View};
 
 /// What a step made of test data.
@@ -32,17 +33,29 @@ pub struct TrialReport {
     pub rows: Option<RecordBatch>,
 }
 
-/// Runs every step that the test data feeds. `data` is lines by source name.
+/// What a built component did when it was tried.
+#[derive(Debug)]
+pub struct Trials {
+    /// Its steps, on test data.
+    pub steps: Vec<TrialReport>,
+    /// Its functions, on the edges of their types.
+    pub functions: Vec<FunctionTrial>,
+}
+
+/// Runs every step that the test data feeds, and calls every function. `data` is lines by source name.
 ///
 /// # Errors
 /// The component cannot be loaded, its contract is not valid, or there is data for no source of it.
-pub fn try_plugin(component: &[u8], data: &[(String, Vec<u8>)]) -> Result<Vec<TrialReport>, TrialError> {
+pub fn try_plugin(component: &[u8], data: &[(String, Vec<u8>)]) -> Result<Trials, TrialError> {
     let contract = Contract::parse(&malla_contract::extract(component)?)?;
     let sandbox = Sandbox::new(SandboxConfig::default())?;
     let plugin = sandbox.load(
         PluginId::new(&contract.domain, contract.version.to_string()),
         component,
     )?;
+    if let Some(function) = contract.functions.first().filter(|_| !plugin.has_functions()) {
+        return Err(TrialError::NoFunctions(function.name.clone()));
+    }
     // Tokens in a trial need keys, and nothing else does: keys for this trial alone.
     let folder = tempfile::tempdir().map_err(TrialError::Keys)?;
     let keys = KeyStore::create(&folder.path().join("trial.keys"))?;
@@ -74,7 +87,13 @@ pub fn try_plugin(component: &[u8], data: &[(String, Vec<u8>)]) -> Result<Vec<Tr
             );
         }
     }
-    Ok(reports)
+    let functions = contract.functions.iter();
+    Ok(Trials {
+        steps: reports,
+        functions: functions
+            .map(|function| try_function(&plugin, function))
+            .collect::<Result<_, _>>()?,
+    })
 }
 
 struct Trial<'a> {

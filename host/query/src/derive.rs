@@ -1,6 +1,7 @@
 //! A query whose rows become a table of their own: which versions it reads, which of its rows a change can touch.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use arrow_array::BooleanArray;
 use arrow_array::cast::AsArray;
@@ -15,6 +16,7 @@ use datafusion::prelude::{DataFrame, SessionContext, ident, lit};
 use malla_contract::{Column, Date};
 use malla_lake::{Changed, Replaced, Table};
 
+use crate::functions::{Calls, Functions};
 use crate::governed::{Asker, Opened};
 use crate::lineage::{Lineage, Origin};
 use crate::query::{Query, collect, plain};
@@ -26,6 +28,7 @@ pub struct Derivation {
     context: SessionContext,
     plan: LogicalPlan,
     tables: Vec<Opened>,
+    calls: Calls,
     limits: Limits,
 }
 
@@ -51,15 +54,22 @@ pub struct Input {
 }
 
 impl Query {
-    /// Plans a query of which rows are taken later, on the tables as they are now.
+    /// Plans a query of which rows are taken later, on the tables as they are now. It may call these functions.
     ///
     /// # Errors
     /// [`QueryError`], also for a query that does not always give the same rows of the same tables.
-    pub async fn derive(&self, asker: &Asker, sql: &str, limits: &Limits) -> Result<Derivation, QueryError> {
+    pub async fn derive(
+        &self,
+        asker: &Asker,
+        sql: &str,
+        limits: &Limits,
+        functions: Option<Arc<dyn Functions>>,
+    ) -> Result<Derivation, QueryError> {
         let (query, asker, sql, limits) = (self.clone(), asker.clone(), sql.to_owned(), limits.clone());
         let derived = runtime::run(async move {
             crate::guard::check(&sql)?;
             let context = session(limits.memory).map_err(|e| QueryError::planning(&e))?;
+            let calls = Calls::register(&context, functions)?;
             let (plan, tables) = query.plan(&context, &asker, &sql, None).await?;
             always_the_same(&plan)?;
             no_lateral(&plan)?;
@@ -67,6 +77,7 @@ impl Query {
                 context,
                 plan,
                 tables,
+                calls,
                 limits,
             })
         });
@@ -152,6 +163,7 @@ impl Derivation {
         let limits = self.limits.clone();
         let only = only.clone();
         let result = runtime::run(async move {
+            self.calls.open();
             let (plan, key) = match &only {
                 Replaced::All => {
                     let frame = DataFrame::new(self.context.state(), self.plan);

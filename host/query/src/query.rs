@@ -58,6 +58,18 @@ pub struct QueryResult {
     pub notices: Vec<String>,
 }
 
+impl From<RecordBatch> for QueryResult {
+    /// Rows that are there already.
+    fn from(batch: RecordBatch) -> Self {
+        Self {
+            schema: batch.schema(),
+            batches: vec![batch],
+            truncated: false,
+            notices: Vec::new(),
+        }
+    }
+}
+
 /// The door to a lake's tables. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Query {

@@ -8,7 +8,7 @@ use malla_query::QueryError;
 
 use crate::gold::{GoldPlan, LIMITS};
 use crate::mesh::{Mesh, today};
-use crate::plugins::Fleet;
+use crate::plugins::{Domain, Fleet};
 
 /// A gold product, and what it reads.
 struct Reader {
@@ -60,12 +60,8 @@ impl Mesh {
     }
 
     /// Gold products that can be made now, and could not with these contracts: each with the reason.
-    pub(super) async fn broken_by(
-        &self,
-        fleet: &Fleet,
-        readers: &Readers,
-        changed: &Contract,
-    ) -> Vec<String> {
+    pub(super) async fn broken_by(&self, fleet: &Fleet, readers: &Readers, new: &Domain) -> Vec<String> {
+        let changed = &new.contract;
         let contracts: Arc<[Contract]> = fleet
             .contracts()
             .iter()
@@ -74,11 +70,17 @@ impl Mesh {
             .cloned()
             .collect();
         let mut broken = Vec::new();
+        let own: Vec<GoldPlan> = self.gold_by(new).into_iter().filter_map(Result::ok).collect();
         for Reader { plan, name, reads } in &readers.0 {
-            // The domain's own may have changed with it.
-            if plan.domain == changed.domain && changed.gold.iter().all(|gold| gold.sql != plan.sql) {
-                continue;
-            }
+            // The domain's own may have changed with it; one that has not calls the functions of the new version.
+            let plan = if plan.domain == changed.domain {
+                match own.iter().find(|own| own.sql == plan.sql) {
+                    Some(own) => own,
+                    None => continue,
+                }
+            } else {
+                plan
+            };
             match self.reads_of(plan, &contracts).await {
                 Ok(after) => broken.extend(
                     after
@@ -95,7 +97,9 @@ impl Mesh {
     /// What a product's query reads, if the product can be made with these contracts.
     async fn reads_of(&self, plan: &GoldPlan, contracts: &Arc<[Contract]>) -> Result<Reads, String> {
         let query = self.query_with(Arc::clone(contracts));
-        let derived = query.derive(&plan.asker(), &plan.sql, &LIMITS).await;
+        let derived = query
+            .derive(&plan.asker(), &plan.sql, &LIMITS, plan.callable())
+            .await;
         let planned = derived.and_then(|derivation| {
             let inflows = derivation.inflows()?;
             let checked = plan.check(&self.policy(), &inflows, today());

@@ -129,7 +129,7 @@ impl Mesh {
             self.misfits_with(&fleet, &new, &flows, &policy)
         }));
         reasons.extend(self.misfits_of_tables(&new, &flows).await);
-        reasons.extend(self.broken_by(&fleet, &readers, &new.contract).await);
+        reasons.extend(self.broken_by(&fleet, &readers, &new).await);
         for refusal in flows.iter().filter_map(|flow| flow.as_ref().err()) {
             if !reasons.contains(&refusal.to_string()) {
                 report.warnings.push(refusal.to_string());
@@ -191,7 +191,7 @@ impl Mesh {
         reasons.extend(self.misfits_of_tables(&new, &flows).await);
         // Going back has to work when it is needed most: who is hurt is told, and hinders nothing.
         let readers = self.readers(&fleet).await;
-        report.warnings = self.broken_by(&fleet, &readers, &new.contract).await;
+        report.warnings = self.broken_by(&fleet, &readers, &new).await;
         let options = DeployOptions {
             by: by.to_owned(),
             ..DeployOptions::default()
@@ -483,11 +483,13 @@ fn breaches(comparison: &Comparison, new: &Contract, readers: &Readers) -> Vec<S
 }
 
 fn shown(change: &Change) -> String {
-    let place = match (&change.place, &change.column) {
-        (Place::Contract, _) => "contract".to_owned(),
-        (Place::Product(name) | Place::Source(name) | Place::Lookup(name), None) => format!("`{name}`"),
-        (Place::Product(name) | Place::Source(name) | Place::Lookup(name), Some(column)) => {
-            format!("`{name}.{column}`")
+    let place = match &change.place {
+        Place::Contract => "contract".to_owned(),
+        Place::Product(name) | Place::Source(name) | Place::Function(name) | Place::Lookup(name) => {
+            match &change.column {
+                None => format!("`{name}`"),
+                Some(column) => format!("`{name}.{column}`"),
+            }
         }
     };
     format!("{place} {} ({})", change.what, change.severity.as_str())

@@ -2,6 +2,7 @@
 
 mod audit;
 mod doors;
+mod functions;
 mod fuzz;
 mod masks;
 mod queries;
