@@ -71,8 +71,7 @@ impl Query {
             let context = session(limits.memory).map_err(|e| QueryError::planning(&e))?;
             let calls = Calls::register(&context, functions)?;
             let (plan, tables) = query.plan(&context, &asker, &sql, None).await?;
-            always_the_same(&plan)?;
-            no_lateral(&plan)?;
+            check_derived(&plan)?;
             Ok(Derivation {
                 context,
                 plan,
@@ -315,6 +314,12 @@ impl Scan {
 fn object(scan: &TableScan) -> String {
     let table = &scan.table_name;
     format!("{}.{}", table.schema().unwrap_or_default(), table.table())
+}
+
+/// What a query must be whose rows become a table.
+pub(crate) fn check_derived(plan: &LogicalPlan) -> Result<(), QueryError> {
+    always_the_same(plan)?;
+    no_lateral(plan)
 }
 
 /// Refuses what reads the columns around it without saying which.

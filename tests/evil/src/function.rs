@@ -17,6 +17,10 @@ pub(crate) fn call(function: &str, rows: usize, columns: Vec<Column>) -> Result<
             map(columns, |n| n.wrapping_mul(i64::from(letter - b'0')))
         }
         "fn_panic" => panic!("{:?} is odd", first(&columns)),
+        "fn_odd" => match first(&columns) {
+            Some(number) if number % 2 != 0 => Err(format!("{number} is odd")),
+            _ => map(columns, |n| n),
+        },
         "fn_refuse" => Err(format!("{:?} is odd", first(&columns))),
         "fn_say" => {
             log::write(log::Level::Info, &format!("first: {:?}", first(&columns)));

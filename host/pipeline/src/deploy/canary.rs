@@ -31,6 +31,8 @@ pub struct Canary {
     pub unread: Option<(usize, String)>,
     /// The version in use does not make it.
     pub is_new: bool,
+    /// It is made by SQL, of the rows that are there; no lines were read.
+    pub is_gold: bool,
     /// Rows that came out of both; of a new product, all.
     pub rows: u64,
     /// Rows that came out of the version in use only.

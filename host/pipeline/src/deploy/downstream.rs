@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use malla_contract::{Column, Contract};
-use malla_query::QueryError;
+use malla_query::{QueryError, plan_promised};
 
 use crate::gold::{GoldPlan, LIMITS};
 use crate::mesh::{Mesh, today};
@@ -62,13 +62,7 @@ impl Mesh {
     /// Gold products that can be made now, and could not with these contracts: each with the reason.
     pub(super) async fn broken_by(&self, fleet: &Fleet, readers: &Readers, new: &Domain) -> Vec<String> {
         let changed = &new.contract;
-        let contracts: Arc<[Contract]> = fleet
-            .contracts()
-            .iter()
-            .filter(|contract| contract.domain != changed.domain)
-            .chain([changed])
-            .cloned()
-            .collect();
+        let contracts = contracts_with(fleet, changed);
         let mut broken = Vec::new();
         let own: Vec<GoldPlan> = self.gold_by(new).into_iter().filter_map(Result::ok).collect();
         for Reader { plan, name, reads } in &readers.0 {
@@ -92,6 +86,23 @@ impl Mesh {
             }
         }
         broken
+    }
+
+    /// Gold products of a new version whose SQL does not fit what its contract and those of the others promise: each with the reason.
+    /// Tables need not be there yet.
+    pub(super) async fn unplannable(&self, fleet: &Fleet, new: &Domain) -> Vec<String> {
+        let contracts = contracts_with(fleet, &new.contract);
+        let mut found = Vec::new();
+        for plan in self.gold_by(new).into_iter().filter_map(Result::ok) {
+            let planned = plan_promised(Arc::clone(&contracts), &plan.sql, plan.callable()).await;
+            match planned.map(|schema| plan.fits(&schema)) {
+                // Of a domain that comes later.
+                Ok(Ok(())) | Err(QueryError::UnknownTable { .. }) => {}
+                Ok(Err(refusal)) => found.push(refusal.to_string()),
+                Err(error) => found.push(format!("product `{}`: {error}", plan.product)),
+            }
+        }
+        found
     }
 
     /// What a product's query reads, if the product can be made with these contracts.
@@ -135,6 +146,16 @@ impl Mesh {
         }
         Ok(reads)
     }
+}
+
+/// The contracts in use, one of them in this version.
+pub(super) fn contracts_with(fleet: &Fleet, changed: &Contract) -> Arc<[Contract]> {
+    let others = fleet.contracts().iter();
+    others
+        .filter(|contract| contract.domain != changed.domain)
+        .chain([changed])
+        .cloned()
+        .collect()
 }
 
 fn named(plan: &GoldPlan, fleet: &Fleet) -> String {

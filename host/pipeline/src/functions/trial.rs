@@ -224,13 +224,20 @@ fn edges(argument: &Argument) -> Result<ArrayRef, ArrowError> {
             Arc::new(values)
         }
         ColumnType::Date => {
-            let values: Date32Array = with_null!([PLAIN, PLAIN - 3, 0, LATE, i32::MIN, i32::MAX]);
+            let values: Date32Array = with_null!([PLAIN, PLAIN - 3, PLAIN + 9, 0, LATE, i32::MIN, i32::MAX]);
             Arc::new(values)
         }
         ColumnType::Timestamp => {
             let plain = i64::from(PLAIN) * DAY;
-            let values: TimestampMicrosecondArray =
-                with_null!([plain, plain - 1, 0, i64::from(LATE) * DAY, i64::MIN, i64::MAX]);
+            let values: TimestampMicrosecondArray = with_null!([
+                plain,
+                plain - 1,
+                plain + 9 * DAY,
+                0,
+                i64::from(LATE) * DAY,
+                i64::MIN,
+                i64::MAX
+            ]);
             Arc::new(values.with_timezone("UTC"))
         }
     })
@@ -294,5 +301,42 @@ mod tests {
                 assert_eq!(columns[0].null_count(), usize::from(!required), "{ty}");
             }
         }
+    }
+
+    /// The hostile guest's functions of one bigint.
+    #[test]
+    fn what_no_function_may_do_is_found() {
+        let repository = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let guest = malla_toolchain::PluginDir::at(&repository.join("tests/evil"))
+            .with_target_dir(&repository.join("target/wasm"))
+            .build_guest()
+            .unwrap();
+        let sandbox = malla_sandbox::Sandbox::new(malla_sandbox::SandboxConfig::default()).unwrap();
+        let id = malla_sandbox::PluginId::new("malo", "1.0.0");
+        let plugin = sandbox
+            .load(id, &std::fs::read(guest.component).unwrap())
+            .unwrap();
+        let tried = |name: &str, required: bool| {
+            let function = Function {
+                name: name.to_owned(),
+                returns: ColumnType::Int64,
+                ..function(&[(ColumnType::Int64, required)])
+            };
+            try_function(&plugin, &function).unwrap()
+        };
+        let good = tried("fn_times", false);
+        assert_eq!((good.rows, good.refused, &good.failure), (6, 0, &None));
+        assert_eq!(good.values.unwrap().column(1).null_count(), 1);
+        let fails = |name: &str, said: &str| {
+            let failure = tried(name, true).failure.unwrap();
+            assert!(failure.contains(said), "{name}: {failure}");
+        };
+        fails("fn_batch", "something else for a row when others are beside it");
+        fails("fn_panic", "on no rows: ");
+        fails("fn_short", "on (0): ");
+        fails("fn_type", "on no rows: ");
+        let refuses = tried("fn_odd", true);
+        assert_eq!((refuses.rows, refuses.refused, &refuses.failure), (5, 3, &None));
+        assert_eq!(refuses.values.unwrap().num_rows(), 2);
     }
 }
