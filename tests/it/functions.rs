@@ -294,7 +294,7 @@ fn versions_make_gold_with_their_own_functions() {
     assert_eq!(sum(&malo), 110);
     // The same SQL calls other code: that makes other rows, which somebody must have meant.
     let refused = deploy(&malo, "1.0.1", 3, &[]).unwrap_err();
-    let differs = "`malo.resumen/hecho`: another value in 10 of 10 rows";
+    let differs = "`malo.resumen/hecho`: another value in at least 7 of 10 rows";
     assert!(
         refused.contains(differs) && refused.contains("--accept malo.resumen/hecho"),
         "{refused}"

@@ -50,4 +50,4 @@ pub use runs::{
     JobKind, Run, RunState, ShownRun, Trigger, contract as own_contract, unwritten_for as unwritten_runs,
 };
 pub use schedule::{CronLine, JobConfig};
-pub use trial::{TrialReport, Trials, try_plugin};
+pub use trial::{GoldTrial, TrialReport, Trials, try_plugin};

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use malla_pipeline::{FunctionTrial, TrialReport, try_plugin};
+use malla_pipeline::{FunctionTrial, GoldTrial, TrialReport, try_plugin};
 use malla_query::{Format, QueryResult, render};
 
 use crate::cli::Plugin;
@@ -67,6 +67,9 @@ fn test(dir: &Path) -> Result<ExitCode> {
     }
     for trial in &trials.functions {
         failed |= show_function(trial)?;
+    }
+    for trial in &trials.gold {
+        failed |= show_gold(trial);
     }
     Ok(if failed {
         ExitCode::FAILURE
@@ -151,6 +154,19 @@ fn show_function(trial: &FunctionTrial) -> Result<bool> {
         preview(&values.slice(0, values.num_rows().min(PREVIEW)).into())?;
     }
     Ok(false)
+}
+
+/// Prints whether a product's SQL fits the contract; whether it does not.
+fn show_gold(trial: &GoldTrial) -> bool {
+    println!("\n{}", trial.product);
+    match (&trial.failure, &trial.unknown) {
+        (Some(error), _) => println!("  failed: {error}"),
+        (None, Some(table)) => {
+            println!("  its SQL is planned when it is deployed: `{table}` is of another contract");
+        }
+        (None, None) => println!("  its SQL fits the contract"),
+    }
+    trial.failure.is_some()
 }
 
 fn preview(first: &QueryResult) -> Result<()> {

@@ -9,12 +9,12 @@ use arrow_array::types::{Date32Type, Int32Type};
 use arrow_array::{Array, ArrayRef, Int32Array};
 use datafusion::execution::SessionStateDefaults;
 use insta::assert_snapshot;
-use malla_contract::{Argument, ColumnType, Function, SQL_FUNCTIONS};
+use malla_contract::{Argument, ColumnType, Contract, Function, SQL_FUNCTIONS};
 use malla_lake::Replaced;
 
-use super::world::{Sale, curated, world};
+use super::world::{Sale, contract, curated, world};
 use crate::testing::{Mesh, asker, shown};
-use crate::{Derivation, Format, Functions, Limits, NotComputed, QueryError};
+use crate::{Derivation, Format, Functions, Limits, NotComputed, QueryError, plan_promised};
 
 /// `suma(a int, b int required) int`, `dia(d date required) date required` and `letras(s string) int required`, in the host's own
 /// code.
@@ -418,6 +418,49 @@ async fn rows_are_told_by_their_partition_and_not_through_a_function() {
             })
             .collect();
         assert_eq!(ids, [2, 3], "{key}");
+    }
+}
+
+/// Without a lake: what contracts promise is enough to say whether SQL fits.
+#[tokio::test(flavor = "multi_thread")]
+async fn sql_is_planned_over_tables_that_are_not_there_yet() {
+    let contracts: Arc<[Contract]> = Arc::new([Contract::parse(&contract()).unwrap()]);
+    let plan = async |sql: &str| {
+        let functions = native() as Arc<dyn Functions>;
+        let planned = plan_promised(Arc::clone(&contracts), sql, Some(functions)).await;
+        planned.map(|schema| {
+            let fields = schema.fields().iter();
+            let columns = fields.map(|field| format!("{} {}", field.name(), field.data_type()));
+            columns.collect::<Vec<_>>().join(", ")
+        })
+    };
+    let sql = "SELECT a.fecha, suma(b.cantidad, 1) AS n, c.source_offset FROM ventas.transacciones a \
+               JOIN ventas.transacciones b USING (id) LEFT JOIN ventas_raw.transacciones c USING (id)";
+    assert_eq!(
+        plan(sql).await.unwrap(),
+        "fecha Date32, n Int32, source_offset Int64"
+    );
+    for (sql, said) in [
+        ("SELECT nada FROM ventas.transacciones", "nada"),
+        (
+            "SELECT suma(region, 1) FROM ventas.transacciones",
+            "takes int as `a`",
+        ),
+        (
+            "SELECT now() FROM ventas.transacciones",
+            "does not always give the same",
+        ),
+        ("DELETE FROM ventas.transacciones", "read-only"),
+    ] {
+        let error = plan(sql).await.unwrap_err().to_string();
+        assert!(error.contains(said), "{sql}: {error}");
+    }
+    for table in ["ventas.nada", "compras.transacciones"] {
+        let error = plan(&format!("SELECT 1 FROM {table}")).await.unwrap_err();
+        assert!(
+            matches!(&error, QueryError::UnknownTable { name, .. } if name == table),
+            "{error}"
+        );
     }
 }
 
