@@ -5,6 +5,7 @@ mod doors;
 mod functions;
 mod fuzz;
 mod masks;
+mod promised;
 mod queries;
 mod rows;
 mod tokens;
