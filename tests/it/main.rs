@@ -13,6 +13,7 @@ mod deploy;
 mod evil;
 mod fail_closed;
 mod flows_in;
+mod functions;
 mod gold;
 mod growth;
 mod judging;

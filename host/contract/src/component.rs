@@ -136,6 +136,23 @@ pub fn imports(component: &[u8]) -> Result<Vec<Import>, ComponentError> {
     Ok(found)
 }
 
+/// What a component exports, by name: what a host can ask of it.
+///
+/// # Errors
+/// When the bytes are no component.
+pub fn exports(component: &[u8]) -> Result<Vec<String>, ComponentError> {
+    let mut found = Vec::new();
+    walk(component, |_, payload| {
+        if let Payload::ComponentExportSection(exports) = payload {
+            for export in exports {
+                found.push(export.map_err(malformed)?.name.name.to_owned());
+            }
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
 fn contract_of<'a>(payload: &Payload<'a>) -> Option<&'a [u8]> {
     match payload {
         Payload::CustomSection(section) if section.name() == SECTION => Some(section.data()),
@@ -303,7 +320,12 @@ mod tests {
     }
 
     fn never_panics(bytes: &[u8]) {
-        let _ = (extract(bytes), imports(bytes), embed(bytes, "x: 1"));
+        let _ = (
+            extract(bytes),
+            imports(bytes),
+            exports(bytes),
+            embed(bytes, "x: 1"),
+        );
     }
 
     proptest! {

@@ -37,6 +37,8 @@ pub struct Contract {
     pub steps: Vec<Step>,
     /// In the order of `mallaGold`. Products are unique.
     pub gold: Vec<Gold>,
+    /// In the order of `mallaFunctions`. Names are unique, and none is that of a step or of a function of SQL.
+    pub functions: Vec<Function>,
     /// In the order of `mallaLookups`. Names are unique.
     pub lookups: Vec<Lookup>,
 }
@@ -87,6 +89,34 @@ pub struct Gold {
     pub product: String,
     /// One `SELECT` over products of this and other domains.
     pub sql: String,
+}
+
+/// A scalar function of the plugin, which its own SQL calls (`mallaFunctions`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Function {
+    /// `[a-z][a-z0-9_]*`: the name in SQL, and of the plugin's function.
+    pub name: String,
+    /// For people.
+    pub description: Option<String>,
+    /// In the order of a call. Never empty, names unique.
+    pub arguments: Vec<Argument>,
+    /// The type of its result.
+    pub returns: ColumnType,
+    /// It never gives null, except where an argument that it requires is null.
+    pub returns_required: bool,
+}
+
+/// What a function is given for a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Argument {
+    /// `[a-z][a-z0-9_]*`.
+    pub name: String,
+    /// From `physicalType`.
+    pub ty: ColumnType,
+    /// The function is not asked where this is null: the result is null.
+    pub required: bool,
+    /// For people.
+    pub description: Option<String>,
 }
 
 /// A constant table of the contract (`mallaLookups`): text to decimal, exact.
@@ -208,6 +238,12 @@ impl Contract {
         self.gold.iter().find(|gold| gold.product == product)
     }
 
+    /// The function of that name.
+    #[must_use]
+    pub fn function(&self, name: &str) -> Option<&Function> {
+        self.functions.iter().find(|function| function.name == name)
+    }
+
     /// The steps that a source feeds.
     pub fn steps_of<'a>(&'a self, source: &'a str) -> impl Iterator<Item = &'a Step> {
         self.steps.iter().filter(move |step| step.source == source)
@@ -281,6 +317,20 @@ impl Column {
     #[must_use]
     pub fn needs_mask(&self) -> bool {
         self.is_personal() || self.classification >= Classification::Confidential
+    }
+}
+
+impl fmt::Display for Function {
+    /// `dias(desde date, hasta date required) int`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let required = |required| if required { " required" } else { "" };
+        write!(f, "{}(", self.name)?;
+        for (i, argument) in self.arguments.iter().enumerate() {
+            let comma = if i == 0 { "" } else { ", " };
+            let (name, ty) = (&argument.name, argument.ty);
+            write!(f, "{comma}{name} {ty}{}", required(argument.required))?;
+        }
+        write!(f, ") {}{}", self.returns, required(self.returns_required))
     }
 }
 

@@ -8,7 +8,7 @@ use malla_lake::LakeError;
 use malla_policy::{FilterMisfit, MissingMask, PlanErrors, PolicyErrors, Undeclared};
 use malla_privacy::{KeyError, MaskError, SealError};
 use malla_quality::{ChecksError, RunError};
-use malla_query::QueryError;
+use malla_query::{NotComputed, QueryError};
 use malla_sandbox::{LoadError, SandboxError, StepError};
 use malla_source::SourceError;
 
@@ -78,6 +78,11 @@ pub enum Refusal {
     Contract { path: PathBuf, source: ContractErrors },
     #[error("`{}`: {source}", path.display())]
     Load { path: PathBuf, source: LoadError },
+    #[error(
+        "`{}`: its contract declares the function `{function}`, and the component exports none: build it with `malla plugin build`",
+        path.display()
+    )]
+    NoFunctions { path: PathBuf, function: String },
     #[error("`{}` and `{}` are both of domain `{domain}`: keep one", first.display(), second.display())]
     TwoOfOneDomain {
         domain: String,
@@ -270,6 +275,7 @@ impl FlowError {
                     | QueryError::Audit(_)
                     | QueryError::Time(_)
                     | QueryError::Memory(_)
+                    | QueryError::Function(NotComputed { may_pass: true, .. })
             ),
             _ => false,
         }
@@ -288,6 +294,8 @@ pub enum TrialError {
     Sandbox(#[from] SandboxError),
     #[error(transparent)]
     Load(#[from] LoadError),
+    #[error("its contract declares the function `{0}`, and the component exports none")]
+    NoFunctions(String),
     #[error("no folder for the keys of this trial: {0}")]
     Keys(std::io::Error),
     #[error(transparent)]

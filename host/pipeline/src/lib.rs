@@ -11,6 +11,7 @@ mod dead_letters;
 mod deploy;
 mod dispatch;
 mod error;
+mod functions;
 mod gold;
 mod jobs;
 mod judge;
@@ -37,6 +38,7 @@ mod workers;
 pub use config::{BatchConfig, CommitConfig, Config, LimitsConfig, SourceConfig, template};
 pub use deploy::{Canary, DeployError, DeployOptions, DeployReport, Entry, Step};
 pub use error::{ConfigError, FlowError, MeshError, Refusal, TrialError};
+pub use functions::FunctionTrial;
 pub use jobs::Job;
 pub use judge::{CheckResult, PastRun, ProductQuality, QualityState, quality};
 pub use maintain::{MaintainOptions, MaintenanceConfig, RetentionConfig, TableReport};
@@ -48,4 +50,4 @@ pub use runs::{
     JobKind, Run, RunState, ShownRun, Trigger, contract as own_contract, unwritten_for as unwritten_runs,
 };
 pub use schedule::{CronLine, JobConfig};
-pub use trial::{TrialReport, try_plugin};
+pub use trial::{GoldTrial, TrialReport, Trials, try_plugin};

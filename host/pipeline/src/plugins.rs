@@ -260,6 +260,12 @@ impl Loader {
             path: path.to_owned(),
             source,
         })?;
+        if let Some(function) = contract.functions.first().filter(|_| !plugin.has_functions()) {
+            return Err(Refusal::NoFunctions {
+                path: path.to_owned(),
+                function: function.name.clone(),
+            });
+        }
         let copy = self.copy(plugin.digest());
         if !copy.exists() {
             keep(&copy, &bytes).map_err(|source| Refusal::Unreadable {

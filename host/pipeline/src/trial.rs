@@ -1,16 +1,19 @@
 //! Trying a built component on test data: decode, view and sandbox as in a run, without policies, keys or a lake.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
+use arrow_schema::Schema;
 use malla_contract::{Contract, Product, Source, Step};
 use malla_privacy::KeyStore;
+use malla_query::{Functions, QueryError, plan_promised};
 use malla_sandbox::{Plugin, PluginId, Sandbox, SandboxConfig};
 use malla_source::{Decoder, Lines};
 
 use crate::batch::view;
 use crate::error::TrialError;
+use crate::functions::{FunctionTrial, PluginFunctions, try_function};
 use crate::plan::{self, View};
 
 /// What a step made of test data.
@@ -32,17 +35,42 @@ pub struct TrialReport {
     pub rows: Option<RecordBatch>,
 }
 
-/// Runs every step that the test data feeds. `data` is lines by source name.
+/// What a built component did when it was tried.
+#[derive(Debug)]
+pub struct Trials {
+    /// Its steps, on test data.
+    pub steps: Vec<TrialReport>,
+    /// Its functions, on the edges of their types.
+    pub functions: Vec<FunctionTrial>,
+    /// What its SQL makes, planned over the tables that its contract promises.
+    pub gold: Vec<GoldTrial>,
+}
+
+/// Whether a gold product's SQL fits the contract.
+#[derive(Debug)]
+pub struct GoldTrial {
+    /// `domain.product`.
+    pub product: String,
+    /// A table of another contract, which is not here: the SQL was not looked at.
+    pub unknown: Option<String>,
+    /// Why it does not fit.
+    pub failure: Option<String>,
+}
+
+/// Runs every step that the test data feeds, calls every function, and plans what SQL makes. `data` is lines by source name.
 ///
 /// # Errors
 /// The component cannot be loaded, its contract is not valid, or there is data for no source of it.
-pub fn try_plugin(component: &[u8], data: &[(String, Vec<u8>)]) -> Result<Vec<TrialReport>, TrialError> {
+pub fn try_plugin(component: &[u8], data: &[(String, Vec<u8>)]) -> Result<Trials, TrialError> {
     let contract = Contract::parse(&malla_contract::extract(component)?)?;
     let sandbox = Sandbox::new(SandboxConfig::default())?;
     let plugin = sandbox.load(
         PluginId::new(&contract.domain, contract.version.to_string()),
         component,
     )?;
+    if let Some(function) = contract.functions.first().filter(|_| !plugin.has_functions()) {
+        return Err(TrialError::NoFunctions(function.name.clone()));
+    }
     // Tokens in a trial need keys, and nothing else does: keys for this trial alone.
     let folder = tempfile::tempdir().map_err(TrialError::Keys)?;
     let keys = KeyStore::create(&folder.path().join("trial.keys"))?;
@@ -74,7 +102,60 @@ pub fn try_plugin(component: &[u8], data: &[(String, Vec<u8>)]) -> Result<Vec<Tr
             );
         }
     }
-    Ok(reports)
+    let functions = contract.functions.iter();
+    Ok(Trials {
+        steps: reports,
+        functions: functions
+            .map(|function| try_function(&plugin, function))
+            .collect::<Result<_, _>>()?,
+        gold: futures::executor::block_on(try_gold(&contract, &plugin)),
+    })
+}
+
+async fn try_gold(contract: &Contract, plugin: &Plugin) -> Vec<GoldTrial> {
+    let contracts: Arc<[Contract]> = Arc::new([contract.clone()]);
+    let mut trials = Vec::new();
+    for gold in &contract.gold {
+        let product = format!("{}.{}", contract.domain, gold.product);
+        let functions = PluginFunctions::of(plugin, contract, &product);
+        let functions = functions.map(|functions| functions as Arc<dyn Functions>);
+        let planned = plan_promised(Arc::clone(&contracts), &gold.sql, functions).await;
+        let promised = contract.product(&gold.product);
+        let (mut unknown, mut failure) = (None, None);
+        match planned.map(|found| promised.and_then(|promised| misfit(promised, &found))) {
+            Ok(misfit) => failure = misfit,
+            Err(QueryError::UnknownTable { name, .. }) => unknown = Some(name),
+            Err(error) => failure = Some(error.to_string()),
+        }
+        trials.push(GoldTrial {
+            product,
+            unknown,
+            failure,
+        });
+    }
+    trials
+}
+
+/// The columns that one of the two has and the other has not.
+fn misfit(promised: &Product, found: &Schema) -> Option<String> {
+    let promised = promised.table.columns.iter().map(|column| column.name.as_str());
+    let promised: BTreeSet<&str> = promised.collect();
+    let found: BTreeSet<&str> = found.fields().iter().map(|field| field.name().as_str()).collect();
+    let listed = |names: Vec<&&str>| {
+        let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+        names.join(", ")
+    };
+    let missing = listed(promised.difference(&found).collect());
+    let more = listed(found.difference(&promised).collect());
+    match (missing.as_str(), more.as_str()) {
+        ("", "") => None,
+        ("", more) => Some(format!(
+            "its SQL gives {more}, which the contract does not promise"
+        )),
+        (missing, _) => Some(format!(
+            "its SQL does not give {missing}, which the contract promises"
+        )),
+    }
 }
 
 struct Trial<'a> {
@@ -134,5 +215,34 @@ impl Trial<'_> {
             Err(error) => report.failure = Some(error.to_string()),
         }
         Ok(report)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_that_only_one_of_the_two_has_are_named() {
+        let contract = include_str!("../../../plugins/logistica/contract.yaml");
+        let contract = Contract::parse(contract).unwrap();
+        let product = contract.product("puntualidad").unwrap();
+        let whole = product.table.schema();
+        assert_eq!(misfit(product, &whole), None);
+        let more: Vec<_> = whole.fields().iter().skip(2).cloned().collect();
+        assert_eq!(
+            misfit(product, &Schema::new(more)).unwrap(),
+            "its SQL does not give `fecha`, `region`, which the contract promises"
+        );
+        let promised = whole.fields().iter().cloned();
+        let other = Arc::new(arrow_schema::Field::new(
+            "otra",
+            arrow_schema::DataType::Int32,
+            true,
+        ));
+        assert_eq!(
+            misfit(product, &Schema::new(promised.chain([other]).collect::<Vec<_>>())).unwrap(),
+            "its SQL gives `otra`, which the contract does not promise"
+        );
     }
 }

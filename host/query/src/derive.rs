@@ -1,6 +1,7 @@
 //! A query whose rows become a table of their own: which versions it reads, which of its rows a change can touch.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use arrow_array::BooleanArray;
 use arrow_array::cast::AsArray;
@@ -15,6 +16,7 @@ use datafusion::prelude::{DataFrame, SessionContext, ident, lit};
 use malla_contract::{Column, Date};
 use malla_lake::{Changed, Replaced, Table};
 
+use crate::functions::{Calls, Functions};
 use crate::governed::{Asker, Opened};
 use crate::lineage::{Lineage, Origin};
 use crate::query::{Query, collect, plain};
@@ -26,6 +28,7 @@ pub struct Derivation {
     context: SessionContext,
     plan: LogicalPlan,
     tables: Vec<Opened>,
+    calls: Calls,
     limits: Limits,
 }
 
@@ -51,23 +54,30 @@ pub struct Input {
 }
 
 impl Query {
-    /// Plans a query of which rows are taken later, on the tables as they are now.
+    /// Plans a query of which rows are taken later, on the tables as they are now. It may call these functions.
     ///
     /// # Errors
     /// [`QueryError`], also for a query that does not always give the same rows of the same tables.
-    pub async fn derive(&self, asker: &Asker, sql: &str, limits: &Limits) -> Result<Derivation, QueryError> {
+    pub async fn derive(
+        &self,
+        asker: &Asker,
+        sql: &str,
+        limits: &Limits,
+        functions: Option<Arc<dyn Functions>>,
+    ) -> Result<Derivation, QueryError> {
         let (query, asker, sql, limits) = (self.clone(), asker.clone(), sql.to_owned(), limits.clone());
         let derived = runtime::run(async move {
             crate::guard::check(&sql)?;
             let context =
                 session(limits.memory, limits.spill.as_ref()).map_err(|e| QueryError::planning(&e))?;
+            let calls = Calls::register(&context, functions)?;
             let (plan, tables) = query.plan(&context, &asker, &sql, None).await?;
-            always_the_same(&plan)?;
-            no_lateral(&plan)?;
+            check_derived(&plan)?;
             Ok(Derivation {
                 context,
                 plan,
                 tables,
+                calls,
                 limits,
             })
         });
@@ -153,6 +163,7 @@ impl Derivation {
         let limits = self.limits.clone();
         let only = only.clone();
         let result = runtime::run(async move {
+            self.calls.open();
             let (plan, key) = match &only {
                 Replaced::All => {
                     let frame = DataFrame::new(self.context.state(), self.plan);
@@ -304,6 +315,12 @@ impl Scan {
 fn object(scan: &TableScan) -> String {
     let table = &scan.table_name;
     format!("{}.{}", table.schema().unwrap_or_default(), table.table())
+}
+
+/// What a query must be whose rows become a table.
+pub(crate) fn check_derived(plan: &LogicalPlan) -> Result<(), QueryError> {
+    always_the_same(plan)?;
+    no_lateral(plan)
 }
 
 /// Refuses what reads the columns around it without saying which.

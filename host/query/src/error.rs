@@ -5,6 +5,7 @@ use std::time::Duration;
 use datafusion::arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 
+use crate::functions::NotComputed;
 use crate::governed::NotShown;
 use crate::spill::Full;
 
@@ -91,6 +92,9 @@ pub enum QueryError {
         /// Beside it.
         spill: u64,
     },
+    /// A function of a plugin gave no values.
+    #[error(transparent)]
+    Function(#[from] NotComputed),
     /// It failed while it ran.
     #[error("the query failed: {0}")]
     Failed(&'static str),
@@ -109,6 +113,9 @@ impl QueryError {
             DataFusionError::SQL(error, _) => Self::Syntax(error.to_string()),
             other => {
                 let text = other.strip_backtrace();
+                if let Some(misfit) = misfit(&text) {
+                    return Self::Invalid(misfit.to_owned());
+                }
                 let told = ["Error during planning: ", "Schema error: "];
                 let plain = told.iter().find_map(|kind| text.strip_prefix(kind));
                 Self::Invalid(plain.unwrap_or(&text).to_owned())
@@ -131,6 +138,9 @@ impl QueryError {
             DataFusionError::External(error) if error.is::<NotShown>() => {
                 Self::Failed("a column could not be opened or hidden as policy demands")
             }
+            DataFusionError::External(error) if let Some(why) = error.downcast_ref::<NotComputed>() => {
+                Self::Function(why.clone())
+            }
             DataFusionError::NotImplemented(_) => Self::Failed("it uses something that is not supported"),
             _ => Self::Failed("a value does not fit an operation of the query"),
         }
@@ -147,6 +157,13 @@ fn full(error: &DataFusionError) -> Option<&Full> {
         _ => return None,
     };
     error.get_ref()?.downcast_ref()
+}
+
+/// What a function says of its arguments, without what the engine puts around it.
+fn misfit(text: &str) -> Option<&str> {
+    let (_, said) = text.split_once("coercion failed with: Error during planning: ")?;
+    let (said, _) = said.split_once(" No function matches")?;
+    Some(said.trim_end_matches('.'))
 }
 
 /// `check a fails`, `checks a and b fail`.

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
-use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider};
+use datafusion::catalog::{
+    CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider, TableProvider,
+};
 use datafusion::common::TableReference;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::session_state::SessionState;
@@ -59,6 +61,18 @@ pub struct QueryResult {
     pub truncated: bool,
     /// What the asker should know of what was read: that a product is held back at an older version.
     pub notices: Vec<String>,
+}
+
+impl From<RecordBatch> for QueryResult {
+    /// Rows that are there already.
+    fn from(batch: RecordBatch) -> Self {
+        Self {
+            schema: batch.schema(),
+            batches: vec![batch],
+            truncated: false,
+            notices: Vec::new(),
+        }
+    }
 }
 
 /// The door to a lake's tables. Cheap to clone.
@@ -158,38 +172,46 @@ impl Query {
         let state = context.state();
         let (statement, names) = parsed(&state, sql)?;
         let door = Door::new(&self.lake, &self.governance, asker)?.with_pinned(pinned);
-        let mut schemas: BTreeMap<String, Arc<MemorySchemaProvider>> = BTreeMap::new();
-        let mut tables = Vec::new();
+        let (mut tables, mut providers) = (Vec::new(), Vec::new());
         for name in names {
             let table = door.open(&name).await?;
-            let schema = name.schema().unwrap_or_default().to_owned();
-            schemas
-                .entry(schema)
-                .or_default()
-                .register_table(name.table().to_owned(), Arc::clone(&table.provider))
-                .map_err(|e| QueryError::planning(&e))?;
+            providers.push((name, Arc::clone(&table.provider)));
             tables.push(table);
         }
-        let catalog = Arc::new(MemoryCatalogProvider::new());
-        for (name, schema) in schemas {
-            catalog
-                .register_schema(&name, schema)
-                .map_err(|e| QueryError::planning(&e))?;
-        }
-        context.register_catalog(CATALOG, catalog);
-        let plan = context
-            .state()
-            .statement_to_plan(statement)
-            .await
-            .map_err(|e| QueryError::planning(&e))?;
-        SQLOptions::new()
-            .with_allow_ddl(false)
-            .with_allow_dml(false)
-            .with_allow_statements(false)
-            .verify_plan(&plan)
-            .map_err(|e| QueryError::ReadOnly(e.strip_backtrace()))?;
-        Ok((plan, tables))
+        Ok((plan_on(context, statement, providers).await?, tables))
     }
+}
+
+/// The plan of a query on these tables and no others. It only reads.
+pub(crate) async fn plan_on(
+    context: &SessionContext,
+    statement: Statement,
+    tables: Vec<(TableReference, Arc<dyn TableProvider>)>,
+) -> Result<LogicalPlan, QueryError> {
+    let failed = |e| QueryError::planning(&e);
+    let mut schemas: BTreeMap<String, Arc<MemorySchemaProvider>> = BTreeMap::new();
+    for (name, provider) in tables {
+        let schema = name.schema().unwrap_or_default().to_owned();
+        schemas
+            .entry(schema)
+            .or_default()
+            .register_table(name.table().to_owned(), provider)
+            .map_err(failed)?;
+    }
+    let catalog = Arc::new(MemoryCatalogProvider::new());
+    for (name, schema) in schemas {
+        catalog.register_schema(&name, schema).map_err(failed)?;
+    }
+    context.register_catalog(CATALOG, catalog);
+    let state = context.state();
+    let plan = state.statement_to_plan(statement).await.map_err(failed)?;
+    SQLOptions::new()
+        .with_allow_ddl(false)
+        .with_allow_dml(false)
+        .with_allow_statements(false)
+        .verify_plan(&plan)
+        .map_err(|e| QueryError::ReadOnly(e.strip_backtrace()))?;
+    Ok(plan)
 }
 
 /// The tables that a query names, as policies write them. Whether they are there, or may be read, is not asked.
@@ -208,7 +230,10 @@ pub fn tables(sql: &str) -> Result<BTreeSet<String>, QueryError> {
 }
 
 /// A query that only reads, and the tables that it names.
-fn parsed(state: &SessionState, sql: &str) -> Result<(Statement, Vec<TableReference>), QueryError> {
+pub(crate) fn parsed(
+    state: &SessionState,
+    sql: &str,
+) -> Result<(Statement, Vec<TableReference>), QueryError> {
     let dialect = state.config_options().sql_parser.dialect;
     let statement = state
         .sql_to_statement(sql, &dialect)

@@ -2,6 +2,9 @@
 //! behind an Arrow IPC boundary (whose one instance is kept, as such hosts do).
 //!
 //! It has 8 columns, reads 3, computes 2 and filters. Medians go to `target/criterion/boundary/<way>/<rows>`.
+//!
+//! And one of its columns as a function that SQL calls (`target/criterion/function/..`): two columns in, one out, in a clean
+//! instance for each call, against the same function in the host.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench")]
 
@@ -12,13 +15,15 @@ use std::time::Duration;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type};
-use arrow_array::{Array, BooleanArray, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray};
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
+};
 use arrow_buffer::{BooleanBuffer, Buffer};
 use arrow_ipc::reader::StreamDecoder;
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use malla_sandbox::{Plugin, PluginId, Sandbox, SandboxConfig, Step};
+use malla_sandbox::{Function, Plugin, PluginId, Sandbox, SandboxConfig, Step};
 use malla_toolchain::PluginDir;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Engine, Store};
@@ -183,5 +188,45 @@ fn boundary(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, boundary);
+fn function(criterion: &mut Criterion) {
+    let sandbox = Sandbox::new(SandboxConfig::default()).unwrap();
+    let plugin = sandbox
+        .load(PluginId::new("bench", "0.1.0"), &guest("columns"))
+        .unwrap();
+    let usd = Function {
+        name: "usd".into(),
+        returns: Field::new("usd", DataType::Float64, false),
+    };
+    let native = |arguments: &[ArrayRef]| -> ArrayRef {
+        let moneda = arguments[1].as_string::<i32>();
+        Arc::new(Float64Array::from(transform::usd(
+            arguments[0].as_primitive::<Float64Type>().values(),
+            moneda.value_offsets(),
+            moneda.value_data(),
+        )))
+    };
+    let call = |arguments: &[ArrayRef]| plugin.call(&usd, arguments, arguments[0].len()).unwrap().values;
+
+    let mut group = criterion.benchmark_group("function");
+    group
+        .warm_up_time(Duration::from_secs(1))
+        .measurement_time(Duration::from_secs(3))
+        .sample_size(40);
+    // What the engine gives at once, and a query of few rows.
+    for rows in [8_192, 8] {
+        let batch = input(rows);
+        let arguments = [Arc::clone(batch.column(5)), Arc::clone(batch.column(6))];
+        assert_eq!(&call(&arguments), &native(&arguments));
+        group.throughput(Throughput::Elements(rows as u64));
+        group.bench_function(BenchmarkId::new("native", rows), |b| {
+            b.iter(|| native(black_box(&arguments)))
+        });
+        group.bench_function(BenchmarkId::new("call", rows), |b| {
+            b.iter(|| call(black_box(&arguments)))
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, boundary, function);
 criterion_main!(benches);

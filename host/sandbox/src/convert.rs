@@ -62,14 +62,7 @@ pub(crate) fn convert(
             }
         };
         let array = array.map_err(engine)?;
-        let nulls = array.null_count();
-        if nulls > 0 && !field.is_nullable() {
-            return Err(BrokenPromise::Null {
-                column: field.name().clone(),
-                nulls,
-            }
-            .into());
-        }
+        nulls(&array, field)?;
         columns.push(array);
         origins.push(origin);
     }
@@ -82,6 +75,34 @@ pub(crate) fn convert(
         rejected,
         origins,
         output_bytes: budget.used,
+    })
+}
+
+/// Checks what a function gave, and makes it a column of so many rows. Gives its bytes too.
+pub(crate) fn result(
+    column: wit::ColumnResult,
+    field: &Field,
+    rows: usize,
+    limits: &Limits,
+) -> Result<(ArrayRef, u64), Failure> {
+    let mut budget = Budget {
+        used: 0,
+        allowed: limits.output_bytes,
+    };
+    budget.add(column_bytes(&column))?;
+    let array = computed(column, field, rows)?;
+    nulls(&array, field)?;
+    Ok((array, budget.used))
+}
+
+fn nulls(array: &ArrayRef, field: &Field) -> Result<(), BrokenPromise> {
+    let nulls = array.null_count();
+    if nulls == 0 || field.is_nullable() {
+        return Ok(());
+    }
+    Err(BrokenPromise::Null {
+        column: field.name().clone(),
+        nulls,
     })
 }
 

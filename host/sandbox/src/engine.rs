@@ -12,7 +12,9 @@ use wasmtime::{
 };
 
 use crate::bindings::PluginPre;
+use crate::bindings::functions::FunctionsPre;
 use crate::cache::Cache;
+use crate::call::CALL;
 use crate::plugin::Guest;
 use crate::pool::Places;
 use crate::{LoadError, Plugin, PluginId, SandboxConfig, SandboxError, compile, imports, log, trap};
@@ -106,15 +108,21 @@ impl Sandbox {
         imports::check(component)?;
         let digest = digest(component);
         let compiled = self.compiled(&digest, component)?;
-        let pre = self
-            .shared
-            .linker
-            .instantiate_pre(&compiled)
-            .and_then(PluginPre::new)
-            .map_err(|error| LoadError::Mismatch {
-                reason: trap::reason(&error),
-            })?;
-        Ok(Plugin::new(Arc::clone(&self.shared), id, digest, pre, limits))
+        let mismatch = |error: &wasmtime::Error| LoadError::Mismatch {
+            reason: trap::reason(error),
+        };
+        let pre = self.shared.linker.instantiate_pre(&compiled);
+        let pre = pre.and_then(PluginPre::new).map_err(|error| mismatch(&error))?;
+        // Plugins without functions need not know that there are such.
+        let functions = match compiled.get_export_index(None, CALL) {
+            None => None,
+            Some(_) => {
+                let pre = FunctionsPre::new(pre.instance_pre().clone());
+                Some(pre.map_err(|error| mismatch(&error))?)
+            }
+        };
+        let shared = Arc::clone(&self.shared);
+        Ok(Plugin::new(shared, id, digest, pre, functions, limits))
     }
 
     fn compiled(&self, digest: &str, component: &[u8]) -> Result<Component, LoadError> {

@@ -98,14 +98,30 @@ pub struct StepError {
     pub log: Vec<LogLine>,
 }
 
-/// What went wrong in a step.
+/// Why a function gave no values.
+#[derive(Debug, thiserror::Error)]
+#[error("`{}` {}, function `{function}`: {failure}", plugin.name, plugin.version)]
+pub struct CallError {
+    /// The plugin that was asked.
+    pub plugin: PluginId,
+    /// The function that was called.
+    pub function: String,
+    /// What went wrong.
+    pub failure: Box<Failure>,
+    /// What the plugin used until then.
+    pub usage: Box<Usage>,
+    /// What it logged until then.
+    pub log: Vec<LogLine>,
+}
+
+/// What went wrong in a step or function.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// The host asked for what cannot be done; the plugin has not run.
     #[error("{0}")]
     Input(#[from] InputError),
-    /// The step returned an error.
-    #[error("the step refused the batch: {message}")]
+    /// The step or function returned an error.
+    #[error("it refused the batch: {message}")]
     Refused {
         /// The plugin's words.
         message: String,
@@ -141,7 +157,7 @@ pub enum Failure {
     },
 }
 
-/// What the host cannot ask of a step.
+/// What the host cannot ask of a plugin.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InputError {
     /// The step reads a column that the batch has not.
@@ -160,6 +176,19 @@ pub enum InputError {
         /// Its type.
         found: String,
     },
+    /// An argument has another number of values than there are rows.
+    #[error("argument {index} has {found} values for {rows} rows")]
+    Length {
+        /// Which, from 0.
+        index: usize,
+        /// Rows of the call.
+        rows: usize,
+        /// Values of the argument.
+        found: usize,
+    },
+    /// There is nothing to call.
+    #[error("the component exports no functions")]
+    NoFunctions,
     /// The batch has too many rows for their numbers to be 32 bits wide.
     #[error("a batch of {rows} rows is too large; read smaller ones")]
     Rows {
@@ -213,7 +242,7 @@ pub enum BrokenPromise {
     },
     #[error("column `{column}` is not UTF-8, or an offset splits a character")]
     Utf8 { column: String },
-    #[error("column `{column}` has {nulls} nulls, and the product allows none")]
+    #[error("column `{column}` has {nulls} nulls, and the contract allows none")]
     Null { column: String, nulls: usize },
     #[error("column `{column}` has more than {precision} digits at row {row}")]
     Precision {

@@ -14,7 +14,7 @@
 //! # }
 //! ```
 //!
-//! INVARIANT: a plugin sees the columns that its step reads and nothing else, reaches nothing but the log, keeps
+//! INVARIANT: a plugin sees the columns that its step reads, or the arguments of its function, and nothing else, reaches nothing but the log, keeps
 //! nothing from one batch to the next, and can neither crash, block nor exhaust the host. Whatever it returns
 //! passes one checked conversion ([`BrokenPromise`] lists what is checked) before anybody else sees it.
 //!
@@ -25,6 +25,7 @@ compile_error!("columns cross the boundary as little-endian buffers, borrowed wh
 
 mod bindings;
 mod cache;
+mod call;
 mod compile;
 mod config;
 mod convert;
@@ -41,10 +42,12 @@ mod rows;
 mod text;
 mod trap;
 
+pub use call::{Called, Function};
 pub use config::{CacheConfig, Limits, SandboxConfig};
 pub use engine::Sandbox;
 pub use error::{
-    BrokenPromise, Failure, Frame, InputError, Limit, LoadError, Panic, SandboxError, StepError, TrapKind,
+    BrokenPromise, CallError, Failure, Frame, InputError, Limit, LoadError, Panic, SandboxError, StepError,
+    TrapKind,
 };
 pub use log::{LogLevel, LogLine};
 pub use plugin::{Origin, Output, Plugin, PluginId, Rejection, Step, Usage};

@@ -7,7 +7,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{
     Date32Type, Decimal128Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType,
 };
-use arrow_array::{Array, ArrowPrimitiveType, RecordBatch, StringArray};
+use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, RecordBatch, StringArray};
 use arrow_buffer::{BooleanBuffer, NullBuffer};
 use arrow_schema::{DataType, TimeUnit};
 
@@ -43,17 +43,18 @@ pub(crate) fn columns<'a>(step: &Step, input: &'a RecordBatch) -> Result<Vec<Col
             columns: input.num_columns(),
         };
         let array = input.columns().get(index).ok_or_else(missing)?;
-        column(array).ok_or_else(|| InputError::Type {
-            column: input
-                .schema_ref()
-                .fields()
-                .get(index)
-                .map(|f| f.name().clone())
-                .unwrap_or_default(),
-            found: array.data_type().to_string(),
-        })
+        let name = input.schema_ref().fields().get(index).map(|field| field.name());
+        named(name.map_or("", String::as_str), array)
     };
     step.reads.iter().map(lower).collect()
+}
+
+/// A column that errors call by this name.
+pub(crate) fn named<'a>(name: &str, array: &'a ArrayRef) -> Result<Column<'a>, InputError> {
+    column(array).ok_or_else(|| InputError::Type {
+        column: name.to_owned(),
+        found: array.data_type().to_string(),
+    })
 }
 
 impl Column<'_> {

@@ -11,6 +11,7 @@ use arrow_schema::{ArrowError, SchemaRef};
 use arrow_select::filter::{filter, filter_record_batch};
 use wasmtime::Store;
 
+use crate::bindings::functions::FunctionsPre;
 use crate::bindings::{PluginPre, types};
 use crate::engine::{Shared, TICK};
 use crate::error::{Failure, InputError};
@@ -135,6 +136,7 @@ struct Inner {
     id: PluginId,
     digest: String,
     pre: PluginPre<Guest>,
+    functions: Option<FunctionsPre<Guest>>,
 }
 
 /// The host's side of one instance.
@@ -166,6 +168,7 @@ impl Plugin {
         id: PluginId,
         digest: String,
         pre: PluginPre<Guest>,
+        functions: Option<FunctionsPre<Guest>>,
         limits: Limits,
     ) -> Self {
         Self {
@@ -174,6 +177,7 @@ impl Plugin {
                 id,
                 digest,
                 pre,
+                functions,
             }),
             limits,
         }
@@ -189,6 +193,20 @@ impl Plugin {
     #[must_use]
     pub fn digest(&self) -> &str {
         &self.inner.digest
+    }
+
+    /// Whether it exports functions that SQL can call.
+    #[must_use]
+    pub fn has_functions(&self) -> bool {
+        self.inner.functions.is_some()
+    }
+
+    pub(crate) fn functions(&self) -> Option<&FunctionsPre<Guest>> {
+        self.inner.functions.as_ref()
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// The same plugin under other limits. Memory, tables and core instances cannot exceed the sandbox's, on which
@@ -257,20 +275,23 @@ impl Plugin {
             event_time,
             columns: &columns,
         };
-        let answer = self.call(&step.name, batch, run)?;
+        let answer = self.enter(rows, run, |store| {
+            let instance = self.inner.pre.instantiate(&mut *store)?;
+            instance.call_run(store, &step.name, batch)
+        })?;
         let output = answer.map_err(|message| Failure::Refused {
             message: text::clip(&message, self.limits.message_bytes),
         })?;
         convert::convert(output, step, input, &self.limits)
     }
 
-    /// Calls the guest. Whatever happens, its instance is gone afterwards and its place in the pool free.
-    fn call(
+    /// Calls into a guest of its own. Whatever happens, its instance is gone afterwards and its place in the pool free.
+    pub(crate) fn enter<T>(
         &self,
-        step: &str,
-        batch: types::Batch<'_>,
+        rows: u32,
         run: &mut Run,
-    ) -> Result<Result<types::Output, String>, Failure> {
+        call: impl FnOnce(&mut Store<Guest>) -> wasmtime::Result<T>,
+    ) -> Result<T, Failure> {
         let limits = &self.limits;
         let shared = &self.inner.shared;
         let _place = shared.places.take();
@@ -283,11 +304,8 @@ impl Plugin {
         let mut store = Store::new(&shared.engine, guest);
         store.limiter(|guest| &mut guest.limiter);
         store.set_epoch_deadline(ticks(limits.wall_clock));
-        store.set_hostcall_fuel(lift_bytes(limits, batch.rows));
-        let answer = store.set_fuel(limits.fuel).and_then(|()| {
-            let instance = self.inner.pre.instantiate(&mut store)?;
-            instance.call_run(&mut store, step, batch)
-        });
+        store.set_hostcall_fuel(lift_bytes(limits, rows));
+        let answer = store.set_fuel(limits.fuel).and_then(|()| call(&mut store));
         let fuel_left = store.get_fuel().unwrap_or_default();
         let guest = store.into_data();
         run.usage = Usage {
@@ -305,9 +323,9 @@ impl Plugin {
 
 /// What is known about a batch however it ends.
 #[derive(Default)]
-struct Run {
-    usage: Usage,
-    log: Vec<LogLine>,
+pub(crate) struct Run {
+    pub(crate) usage: Usage,
+    pub(crate) log: Vec<LogLine>,
 }
 
 /// Ticks of the clock until the deadline. One more than fits, since the current one has begun already.

@@ -75,9 +75,9 @@ impl PluginDir {
     pub fn build(&self) -> Result<BuildReport, ToolchainError> {
         let path = self.dir.join("contract.yaml");
         let yaml = std::fs::read_to_string(&path).map_err(file("read", &path))?;
-        Contract::parse(&yaml).map_err(|errors| ToolchainError::Contract { path, errors })?;
+        let contract = Contract::parse(&yaml).map_err(|errors| ToolchainError::Contract { path, errors })?;
         let (name, core) = self.compile()?;
-        let component = component::of_plugin(&name, &core, &yaml)?;
+        let component = component::of_plugin(&name, &core, &contract, &yaml)?;
         self.write(&name, &component)
     }
 

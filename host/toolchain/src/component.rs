@@ -1,6 +1,6 @@
 //! From a core module to a component, and what a plugin must be.
 
-use malla_contract::{ComponentError, Import, embed, imports};
+use malla_contract::{ComponentError, Contract, Import, embed, exports, imports};
 use wasmparser::{Parser, Payload};
 use wit_component::ComponentEncoder;
 
@@ -12,15 +12,34 @@ const LOG: &str = "malla:plugin/log@0.1.0";
 /// Interfaces of types only, which every plugin imports and nobody can call.
 const TYPES: [&str; 2] = ["malla:plugin/columns@0.1.0", "malla:plugin/types@0.1.0"];
 
+/// What a plugin exports whose contract declares functions.
+const CALL: &str = "call";
+
 /// A plugin's component with its contract in it.
-pub(crate) fn of_plugin(name: &str, core: &[u8], yaml: &str) -> Result<Vec<u8>, ToolchainError> {
+pub(crate) fn of_plugin(
+    name: &str,
+    core: &[u8],
+    contract: &Contract,
+    yaml: &str,
+) -> Result<Vec<u8>, ToolchainError> {
     if !has_world(core) {
         return Err(ToolchainError::NoPlugin(name.to_owned()));
     }
     let component = of_module(name, core)?;
+    has_functions(&component, contract)?;
     match calls(&component)?.into_iter().find(|import| import != LOG) {
         Some(foreign) => Err(ToolchainError::ForeignImport(foreign.escape_debug().to_string())),
         None => Ok(embed(&component, yaml)?),
+    }
+}
+
+/// Whether the functions that a contract declares can be called.
+pub(crate) fn has_functions(component: &[u8], contract: &Contract) -> Result<(), ToolchainError> {
+    match contract.functions.first() {
+        Some(first) if !exports(component)?.iter().any(|name| name == CALL) => {
+            Err(ToolchainError::NoFunctions(first.name.clone()))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -57,7 +76,8 @@ mod tests {
     #[test]
     fn what_is_no_plugin_is_said() {
         let empty = b"\0asm\x01\0\0\0";
-        let error = of_plugin("prueba", empty, "").unwrap_err();
+        let contract = Contract::parse(include_str!("../../../plugins/ventas/contract.yaml")).unwrap();
+        let error = of_plugin("prueba", empty, &contract, "").unwrap_err();
         assert!(matches!(error, ToolchainError::NoPlugin(_)), "{error}");
         let error = of_module("prueba", b"text").unwrap_err();
         assert!(matches!(error, ToolchainError::Componentize { .. }), "{error}");

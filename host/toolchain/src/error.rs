@@ -68,6 +68,11 @@ pub enum ToolchainError {
         "`{0}` exports no plugin: call `malla_sdk::plugin!(Name, \"contract.yaml\")` at the top of src/lib.rs"
     )]
     NoPlugin(String),
+    /// The contract promises what the code does not have.
+    #[error(
+        "the contract declares the function `{0}`, and the component exports none: build it with this SDK, whose `plugin!` makes the export, or export `call` of world `malla:plugin/functions`"
+    )]
+    NoFunctions(String),
     /// The core module does not become a component.
     #[error("cannot make a component of `{name}`: {reason}")]
     Componentize {

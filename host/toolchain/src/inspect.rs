@@ -5,7 +5,7 @@ use std::fmt;
 use malla_contract::{Contract, Step, Table, extract};
 
 use crate::build::digest;
-use crate::component::calls;
+use crate::component::{calls, has_functions};
 use crate::error::ToolchainError;
 
 /// A component as it is before anybody runs it.
@@ -25,10 +25,12 @@ pub struct Inspection {
 /// Reads a component. No guest code runs, and nothing is compiled.
 ///
 /// # Errors
-/// When the bytes are no component, or hold no contract, or a wrong one.
+/// When the bytes are no component, or hold no contract, or a wrong one, or one whose functions are not there.
 pub fn inspect(bytes: &[u8]) -> Result<Inspection, ToolchainError> {
+    let contract = Contract::parse(&extract(bytes)?).map_err(ToolchainError::Embedded)?;
+    has_functions(bytes, &contract)?;
     Ok(Inspection {
-        contract: Contract::parse(&extract(bytes)?).map_err(ToolchainError::Embedded)?,
+        contract,
         imports: calls(bytes)?,
         digest: digest(bytes),
         size: bytes.len(),
@@ -58,6 +60,12 @@ impl fmt::Display for Inspection {
         writeln!(f, "  {:<8} {}", "imports", or_none(&imports))?;
         for step in &contract.steps {
             self.step(f, step)?;
+        }
+        for function in &contract.functions {
+            writeln!(f, "\nfunction {function}")?;
+            if let Some(text) = &function.description {
+                writeln!(f, "  {:<8} {}", "about", plain(text))?;
+            }
         }
         for product in &contract.products {
             let table = &product.table;

@@ -1,9 +1,12 @@
-//! Domain `logistica`: shipments as carriers report them, made into the curated product `envios`.
+//! Domain `logistica`: shipments as carriers report them, made into the curated product `envios`, and what the SQL of
+//! `puntualidad` calls.
 //!
 //! What the host guarantees is in `contract.yaml`; the types below come from it.
 
+mod calendar;
+
 use envios::{Input, Output, Row, Rule};
-use malla_sdk::{Builder, Decimal, Error, Rows, Timestamp};
+use malla_sdk::{Builder, Date, Decimal, Error, Rows, Timestamp};
 
 malla_sdk::plugin!(Logistica, "contract.yaml");
 
@@ -36,6 +39,10 @@ impl Plugin for Logistica {
             timestamp_salida: input.timestamp_salida.forward(),
             timestamp_entrega: input.timestamp_entrega.forward(),
         })
+    }
+
+    fn dias_habiles(desde: Date, hasta: Date) -> Result<Option<i32>, Error> {
+        Ok(calendar::working_days(desde, hasta))
     }
 }
 

@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 
 use crate::Error;
 use crate::bindings::Batch;
+use crate::bindings::malla::plugin::columns as wire;
 use crate::kind::{Kind, Type, bit};
 use crate::output::OutputColumn;
 
@@ -175,9 +176,17 @@ pub fn read<'a, K: Kind>(
     index: u32,
     name: &str,
 ) -> Result<Column<'a, K>, Error> {
-    let rows = batch.rows as usize;
-    let buffers = batch
-        .columns
+    column(&batch.columns, batch.rows as usize, place, index, name)
+}
+
+pub(crate) fn column<'a, K: Kind>(
+    columns: &'a [wire::Column],
+    rows: usize,
+    place: usize,
+    index: u32,
+    name: &str,
+) -> Result<Column<'a, K>, Error> {
+    let buffers = columns
         .get(place)
         .and_then(|column| K::Type::borrow(column, rows));
     let Some((slice, validity)) = buffers else {

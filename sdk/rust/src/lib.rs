@@ -64,8 +64,44 @@
 //! | `Rule` | The rules by which the step may reject a row. |
 //! | `SourceRow`, `ProductRow`, `run_on`, `run_at` | For tests; see [`testing`]. |
 //!
-//! And once, the trait `Plugin` with a method for each step, a module `lookups` with the contract's constant tables
-//! ([`Lookup`]), and the component's export.
+//! And once, the trait `Plugin` with a method for each step and each function, a module `lookups` with the contract's constant
+//! tables ([`Lookup`]), and the component's exports.
+//!
+//! # Functions for SQL
+//!
+//! A contract's `mallaFunctions` are functions that its own SQL calls. Each is a method over the values of one row: what the
+//! contract requires is a plain value, anything else an `Option`; texts come as `&str` and go as `String`.
+//!
+//! ```
+//! # use malla_sdk::{Date, Decimal, Timestamp};
+//! use malla_sdk::Error;
+//!
+//! malla_sdk::plugin!(Almacen, "tests/funciones.yaml");
+//!
+//! struct Almacen;
+//!
+//! impl Plugin for Almacen {
+//!     // In the contract: { name: codigo, physicalType: string, required: true }, { name: peso, physicalType: double }
+//!     fn etiqueta(codigo: &str, peso: Option<f64>) -> Result<Option<String>, Error> {
+//!         Ok(peso.map(|peso| format!("{codigo}-{peso:.1}")))
+//!     }
+//! #   fn mismo_texto(a: Option<&str>) -> Result<String, Error> { Ok(a.unwrap_or_default().to_owned()) }
+//! #   fn neto(r#type: Decimal<2>, _: Option<Decimal<3>>) -> Result<Option<Decimal<2>>, Error> { Ok(Some(r#type)) }
+//! #   fn siguiente(_: Option<Date>, c: Option<Timestamp>, _: i32) -> Result<Option<Timestamp>, Error> { Ok(c) }
+//! #   fn alguno(a: Option<bool>, _: i64) -> Result<bool, Error> { Ok(a.is_some()) }
+//! #   fn r#move(_: Option<i64>) -> Result<Option<Date>, Error> { Ok(None) }
+//! }
+//!
+//! fn main() {
+//!     // As it is, and as the host calls it: columns in, a checked column out.
+//!     assert_eq!(Almacen::etiqueta("A", None).unwrap(), None);
+//!     let labels = functions::etiqueta(&[("A", Some(1.5)), ("B", None)]).unwrap();
+//!     assert_eq!(labels, [Some("A-1.5".to_owned()), None]);
+//! }
+//! ```
+//!
+//! A row in which an argument is null that the contract requires does not reach the function: SQL gets a null. An `Err` fails
+//! the product that the SQL makes, and what was there before stays.
 //!
 //! # What does not compile
 //!
@@ -112,6 +148,8 @@ pub mod bindings;
 mod column;
 mod decimal;
 mod error;
+#[doc(hidden)]
+pub mod function;
 mod kind;
 pub mod log;
 mod lookup;

@@ -162,27 +162,62 @@ impl<'a> Cells<'a> {
             }
             None => (None, 0, 0),
         };
-        let Some((slice, validity)) = column.and_then(|column| K::Type::borrow(column, rows)) else {
-            return Err(Error::new(format!(
-                "column `{name}` is not one of {}",
-                K::Type::NAME
-            )));
-        };
-        let valid = validity.is_none_or(|bits| bit(bits, row));
-        if !valid && !K::NULLABLE {
-            return Err(Error::new(format!(
+        cell::<K>(column, rows, row).map_err(|wrong| match wrong {
+            Wrong::Type => Error::new(format!("column `{name}` is not one of {}", K::Type::NAME)),
+            Wrong::Null => Error::new(format!(
                 "column `{name}` is required and null in row {}: reject such rows",
                 self.source_row
-            )));
-        }
-        if valid && !K::Type::holds(K::Type::value(slice, row)) {
-            return Err(Error::new(format!(
+            )),
+            Wrong::Digits => Error::new(format!(
                 "column `{name}` has too many digits in row {}",
                 self.source_row
-            )));
-        }
-        Ok(K::cell(slice, validity, row))
+            )),
+        })
     }
+}
+
+/// What the host would say of a value.
+enum Wrong {
+    Type,
+    Null,
+    Digits,
+}
+
+fn cell<K: Kind>(column: Option<&SourceColumn>, rows: usize, row: usize) -> Result<K::Value<'_>, Wrong> {
+    let Some((slice, validity)) = column.and_then(|column| K::Type::borrow(column, rows)) else {
+        return Err(Wrong::Type);
+    };
+    let valid = validity.is_none_or(|bits| bit(bits, row));
+    if !valid && !K::NULLABLE {
+        return Err(Wrong::Null);
+    }
+    if valid && !K::Type::holds(K::Type::value(slice, row)) {
+        return Err(Wrong::Digits);
+    }
+    Ok(K::cell(slice, validity, row))
+}
+
+/// The values that a function gave, as its contract promises them.
+///
+/// # Errors
+///
+/// A number that is too large for its type.
+pub fn values<'a, K: Kind>(
+    column: &'a SourceColumn,
+    rows: usize,
+    function: &str,
+) -> Result<Vec<K::Value<'a>>, Error> {
+    let value = |row| {
+        cell::<K>(Some(column), rows, row).map_err(|wrong| {
+            let what = match wrong {
+                Wrong::Type => format!("is no {}", K::Type::NAME),
+                Wrong::Null => "is null and may not be".to_owned(),
+                Wrong::Digits => "has too many digits".to_owned(),
+            };
+            Error::new(format!("what `{function}` gives for row {row} {what}"))
+        })
+    };
+    (0..rows).map(value).collect()
 }
 
 /// A column of values, for a source.

@@ -9,12 +9,7 @@ use crate::{Batch, Column, Int64s, Output, Rejection, Rows, Texts, behave, log};
 pub(crate) fn run(payload: &str, batch: Batch) -> Result<Output, String> {
     let rows = batch.rows;
     match payload {
-        "memory" => {
-            let mut kept = Vec::new();
-            loop {
-                kept.push(black_box(vec![1_u8; 1 << 20]));
-            }
-        }
+        "memory" => memory(),
         "loop" => {
             let mut count = 0_u64;
             loop {
@@ -114,6 +109,15 @@ pub(crate) fn run(payload: &str, batch: Batch) -> Result<Output, String> {
             ))
         }
         _ => Err(format!("no payload `{payload}`")),
+    }
+}
+
+// Backtraces name whoever calls it.
+#[inline(always)]
+pub(crate) fn memory() -> ! {
+    let mut kept = Vec::new();
+    loop {
+        kept.push(black_box(vec![1_u8; 1 << 20]));
     }
 }
 

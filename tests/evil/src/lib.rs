@@ -1,5 +1,7 @@
 //! A hostile guest. The step's name chooses the payload: how to attack, or (the `echo` steps) how to behave.
 //!
+//! Functions are chosen by their name in the same way: see `function.rs`.
+//!
 //! `family/payload`, or `family_payload` where it has to be a name that a contract allows.
 //!
 //! The hostile payloads expect two columns, an int64 and a utf8, and a product of the same two columns.
@@ -7,11 +9,12 @@
 mod behave;
 mod crash;
 mod exhaust;
+mod function;
 mod lie;
 
-wit_bindgen::generate!({ world: "plugin", path: "../../wit" });
+wit_bindgen::generate!({ world: "plugin-with-functions", path: "../../wit" });
 
-pub(crate) use malla::plugin::columns::{Booleans, Column, Decimals, Float64s, Int32s, Int64s, Texts};
+pub(crate) use malla::plugin::columns::{Booleans, Decimals, Float64s, Int32s, Int64s, Texts};
 pub(crate) use malla::plugin::log;
 pub(crate) use malla::plugin::types::{OutputColumn, Rejection, Rows};
 
@@ -19,13 +22,7 @@ struct Evil;
 
 impl Guest for Evil {
     fn run(step: String, batch: Batch) -> Result<Output, String> {
-        std::panic::set_hook(Box::new(|info| {
-            let message = info.payload_as_str().unwrap_or("no message");
-            let place = info
-                .location()
-                .map(|l| format!("{}:{}:{}", l.file(), l.line(), l.column()));
-            log::panicked(message, &place.unwrap_or_default());
-        }));
+        report_panics();
         let (family, payload) = step.split_once(['/', '_']).unwrap_or(("", &step));
         match family {
             "echo" => behave::run(payload, batch),
@@ -35,6 +32,21 @@ impl Guest for Evil {
             _ => Err(format!("no payload `{step}`")),
         }
     }
+
+    fn call(function: String, rows: u32, columns: Vec<Column>) -> Result<Column, String> {
+        report_panics();
+        function::call(&function, rows as usize, columns)
+    }
+}
+
+fn report_panics() {
+    std::panic::set_hook(Box::new(|info| {
+        let message = info.payload_as_str().unwrap_or("no message");
+        let place = info
+            .location()
+            .map(|l| format!("{}:{}:{}", l.file(), l.line(), l.column()));
+        log::panicked(message, &place.unwrap_or_default());
+    }));
 }
 
 export!(Evil);

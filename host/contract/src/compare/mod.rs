@@ -71,6 +71,8 @@ pub enum Rule {
     ReadsChanged,
     /// A product comes from another step or source, or rows are rejected by other rules.
     StepChanged,
+    /// A function that only the plugin's own SQL can call.
+    FunctionChanged,
     /// Constants differ.
     LookupChanged,
     /// Another check of quality, or the same with another bound.
@@ -88,6 +90,8 @@ pub enum Place {
     Product(String),
     /// The source of that name.
     Source(String),
+    /// The function of that name.
+    Function(String),
     /// The lookup of that name.
     Lookup(String),
 }
@@ -224,6 +228,7 @@ impl Rule {
             Self::StrengthensGovernance => "strengthens-governance",
             Self::ReadsChanged => "reads-changed",
             Self::StepChanged => "step-changed",
+            Self::FunctionChanged => "function-changed",
             Self::LookupChanged => "lookup-changed",
             Self::QualityChanged => "quality-changed",
             Self::Documentation => "documentation",
@@ -262,6 +267,7 @@ impl fmt::Display for Place {
             Self::Contract => f.write_str("contract"),
             Self::Product(name) => write!(f, "product `{name}`"),
             Self::Source(name) => write!(f, "source `{name}`"),
+            Self::Function(name) => write!(f, "function `{name}`"),
             Self::Lookup(name) => write!(f, "lookup `{name}`"),
         }
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::compare::{Change, Party, Place, Rule, Severity};
 use crate::errors::{listed, shown};
-use crate::{Check, Column, ColumnType, Contract, Lookup, Source, Step, Table};
+use crate::{Check, Column, ColumnType, Contract, Function, Lookup, Source, Step, Table};
 
 /// Which side of the contract a table stands on: the same change hurts others on each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +59,7 @@ pub(super) fn changes(old: &Contract, new: &Contract) -> Vec<Change> {
             .at(Place::Source(after.name.clone()))
             .additive(Rule::TableAdded, "added");
     }
+    functions(old, new, &mut found);
     lookups(&old.lookups, &new.lookups, &mut found);
     found.changes
 }
@@ -399,6 +400,35 @@ fn steps(old: Option<&Step>, new: Option<&Step>, contract: &Contract, here: &mut
             Rule::StepChanged,
             format!("rows are no longer rejected by `{rule}`"),
         );
+    }
+}
+
+/// Nobody but the plugin's own SQL can call a function: what it makes of that is a matter of its products.
+fn functions(old: &Contract, new: &Contract, found: &mut Found) {
+    for before in &old.functions {
+        let mut here = found.at(Place::Function(before.name.clone()));
+        let Some(after) = new.function(&before.name) else {
+            here.note(Rule::FunctionChanged, "removed");
+            continue;
+        };
+        if before.to_string() != after.to_string() {
+            here.note(Rule::FunctionChanged, format!("was `{before}` and is `{after}`"));
+        }
+        here.documentation("description", &before.description, &after.description);
+        let words = |function: &Function| -> Vec<Option<String>> {
+            let arguments = function.arguments.iter();
+            arguments.map(|argument| argument.description.clone()).collect()
+        };
+        here.documentation("description of an argument", &words(before), &words(after));
+    }
+    for after in new
+        .functions
+        .iter()
+        .filter(|after| old.function(&after.name).is_none())
+    {
+        found
+            .at(Place::Function(after.name.clone()))
+            .note(Rule::FunctionChanged, format!("added: `{after}`"));
     }
 }
 

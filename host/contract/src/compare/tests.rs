@@ -260,3 +260,34 @@ fn another_format_breaks_producers() {
     version 2.0.0 is enough
     ");
 }
+
+#[test]
+fn functions_are_the_plugin_s_own() {
+    let parsed = |text: &str| {
+        let property = format!("{VENTAS}\n  - property: mallaFunctions\n    value:\n{text}");
+        let mut contract = Contract::parse(&property).unwrap();
+        contract.version = Version::new(1, 0, 0);
+        contract
+    };
+    let kept =
+        "      - { name: a, arguments: [{ name: x, physicalType: int }], returns: { physicalType: int } }\n";
+    let gone = kept.replace("name: a", "name: b");
+    let old = parsed(&format!("{kept}{gone}"));
+    let mut new = parsed(&format!(
+        "{}{}",
+        kept.replace(
+            "name: x, physicalType: int",
+            "name: x, physicalType: bigint, required: true, description: Any."
+        ),
+        kept.replace("name: a", "name: c, description: New.")
+    ));
+    new.version = Version::new(1, 0, 1);
+    assert_snapshot!(compare(&old, &new), @r"
+    Ventas 1.0.0 -> 1.0.1: 0 breaking, 0 additive, 4 notes
+    note      function `a`: was `a(x int) int` and is `a(x bigint required) int` (function-changed)
+    note      function `a`: description of an argument changed (documentation)
+    note      function `b`: removed (function-changed)
+    note      function `c`: added: `c(x int) int` (function-changed)
+    version 1.0.1 is enough
+    ");
+}

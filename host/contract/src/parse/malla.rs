@@ -34,11 +34,19 @@ pub(super) fn property<'a>(top: &At<'a>, name: &str) -> Option<At<'a>> {
 }
 
 /// The items of a property with their names, which are checked.
-fn named<'a>(top: &At<'a>, what: &str, errors: &mut ContractErrors) -> Vec<(At<'a>, &'a str)> {
+pub(super) fn named<'a>(top: &At<'a>, what: &str, errors: &mut ContractErrors) -> Vec<(At<'a>, &'a str)> {
+    let items = property(top, what).map(|at| at.items_up_to(MAX_ITEMS, errors));
+    names_of(items.into_iter().flatten(), errors)
+}
+
+/// Items with their names, which are checked.
+pub(super) fn names_of<'a>(
+    items: impl Iterator<Item = At<'a>>,
+    errors: &mut ContractErrors,
+) -> Vec<(At<'a>, &'a str)> {
     let mut named = Vec::new();
     let mut seen = BTreeSet::new();
-    let items = property(top, what).map(|at| at.items_up_to(MAX_ITEMS, errors));
-    for item in items.into_iter().flatten() {
+    for item in items {
         let Some(at) = item.get("name") else { continue };
         let Some(name) = name(&at, NameKind::Identifier, errors) else {
             continue;

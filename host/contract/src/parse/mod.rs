@@ -2,6 +2,7 @@
 
 mod columns;
 mod formats;
+mod functions;
 mod gold;
 mod malla;
 mod odcs;
@@ -9,6 +10,7 @@ mod quality;
 mod retention;
 mod servers;
 mod shape;
+mod sql_functions;
 mod tables;
 mod types;
 
@@ -19,6 +21,8 @@ use crate::names::{NameKind, name};
 use crate::parse::shape::Shape;
 use crate::yaml::{self, At, Value};
 use crate::{Contract, Product};
+
+pub use sql_functions::SQL_FUNCTIONS;
 
 impl Contract {
     /// Reads and checks the text of a contract: ODCS v3.1.0 in YAML, at most 1 MiB.
@@ -73,6 +77,7 @@ fn read(top: &At<'_>, errors: &mut ContractErrors) -> Option<Contract> {
     let mut retentions = retention::read(top, &products, errors);
     let gold = gold::read(top, &products, errors);
     let steps = malla::steps(top, &tables, &sources, &products, &gold, errors);
+    let functions = functions::read(top, &steps, errors);
     let lookups = malla::lookups(top, errors);
     let purpose = malla::purpose(top, errors);
     let text = |at: Option<At<'_>>| at.and_then(|at| at.text().map(str::to_owned));
@@ -97,6 +102,7 @@ fn read(top: &At<'_>, errors: &mut ContractErrors) -> Option<Contract> {
             .collect(),
         steps,
         gold,
+        functions,
         lookups,
     })
 }

@@ -2,6 +2,7 @@
 //! tables), and those of Malla's own properties.
 
 use crate::Format;
+use crate::parse::functions::FUNCTION;
 pub(crate) use crate::parse::servers::SERVERS;
 use crate::parse::shape::{Field, Object, Shape, may, must};
 
@@ -9,7 +10,7 @@ const TAGS: Shape = Shape::Texts;
 const CUSTOM: Shape = Shape::Custom { top: false };
 const DEFINITIONS: Shape = Shape::List(&Shape::Map(&DEFINITION));
 
-const fn object(what: &'static str, fields: &'static [Field]) -> Object {
+pub(super) const fn object(what: &'static str, fields: &'static [Field]) -> Object {
     Object {
         what,
         fields,
@@ -423,10 +424,11 @@ pub(crate) static SERVER: Object = object(
 );
 
 /// Malla's own properties, in the `customProperties` of a contract.
-pub(crate) static MALLA: [(&str, Shape); 5] = [
+pub(crate) static MALLA: [(&str, Shape); 6] = [
     ("mallaSources", Shape::List(&Shape::Map(&MALLA_SOURCE))),
     ("mallaSteps", Shape::List(&Shape::Map(&MALLA_STEP))),
     ("mallaGold", Shape::List(&Shape::Map(&MALLA_GOLD))),
+    ("mallaFunctions", Shape::List(&Shape::Map(&FUNCTION))),
     ("mallaLookups", Shape::List(&Shape::Map(&MALLA_LOOKUP))),
     ("mallaPurpose", Shape::Text),
 ];

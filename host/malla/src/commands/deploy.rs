@@ -102,18 +102,20 @@ fn show(report: &DeployReport, json: bool) -> Result<ExitCode> {
 fn tried(canary: &Canary) -> String {
     let Canary { product, rows, .. } = canary;
     let lines = number(canary.lines);
+    let differs = canary.lost + canary.gained + canary.changed.values().sum::<u64>();
+    let (same, other) = (number(*rows), number(differs));
+    if canary.is_gold {
+        return format!("{product}: {same} rows that were made last, {other} differences");
+    }
     if canary.lines == 0 {
         return format!("{product}: not, there is no batch");
     }
     if canary.is_new {
         return format!("{product}, which is new: {} rows of {lines} lines", number(*rows));
     }
-    let differs = canary.lost + canary.gained + canary.changed.values().sum::<u64>();
     let (before, after) = canary.fuel;
     format!(
-        "{product}: {lines} lines, {} rows of both, {} differences, fuel {}",
-        number(*rows),
-        number(differs),
+        "{product}: {lines} lines, {same} rows of both, {other} differences, fuel {}",
         match before {
             0 => "not compared".to_owned(),
             _ => format!("{}% of before", after.saturating_mul(100) / before),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use malla_pipeline::{TrialReport, try_plugin};
+use malla_pipeline::{FunctionTrial, GoldTrial, TrialReport, try_plugin};
 use malla_query::{Format, QueryResult, render};
 
 use crate::cli::Plugin;
@@ -61,8 +61,15 @@ fn test(dir: &Path) -> Result<ExitCode> {
     let component = std::fs::read(&report.component)
         .with_context(|| format!("cannot read `{}`", report.component.display()))?;
     let mut failed = false;
-    for trial in try_plugin(&component, &test_data(dir)?)? {
-        failed |= show(&trial)?;
+    let trials = try_plugin(&component, &test_data(dir)?)?;
+    for trial in &trials.steps {
+        failed |= show(trial)?;
+    }
+    for trial in &trials.functions {
+        failed |= show_function(trial)?;
+    }
+    for trial in &trials.gold {
+        failed |= show_gold(trial);
     }
     Ok(if failed {
         ExitCode::FAILURE
@@ -124,15 +131,45 @@ fn show(trial: &TrialReport) -> Result<bool> {
         println!("  {line}");
     }
     if let Some(rows) = trial.rows.as_ref().filter(|rows| rows.num_rows() > 0) {
-        let first = rows.slice(0, rows.num_rows().min(PREVIEW));
         println!("The first rows, without the columns that policy masks:");
-        let result = QueryResult {
-            schema: first.schema(),
-            batches: vec![first],
-            truncated: false,
-            notices: Vec::new(),
-        };
-        render(Format::Table, &result, std::io::stdout().lock())?;
+        preview(&rows.slice(0, rows.num_rows().min(PREVIEW)).into())?;
     }
     Ok(false)
+}
+
+/// Prints what a function did with the edges of its types; whether it failed.
+fn show_function(trial: &FunctionTrial) -> Result<bool> {
+    println!("\n{}", trial.function);
+    if let Some(error) = &trial.failure {
+        println!("  failed: {error}");
+        return Ok(true);
+    }
+    let rows = number(trial.rows as u64);
+    println!("  {rows} rows at the edges of its types: the same alone, together and again");
+    if trial.refused > 0 {
+        let refused = number(trial.refused as u64);
+        println!("  {refused} of them refused: one such row in real data, and the product is not made");
+    }
+    if let Some(values) = trial.values.as_ref().filter(|rows| rows.num_rows() > 0) {
+        preview(&values.slice(0, values.num_rows().min(PREVIEW)).into())?;
+    }
+    Ok(false)
+}
+
+/// Prints whether a product's SQL fits the contract; whether it does not.
+fn show_gold(trial: &GoldTrial) -> bool {
+    println!("\n{}", trial.product);
+    match (&trial.failure, &trial.unknown) {
+        (Some(error), _) => println!("  failed: {error}"),
+        (None, Some(table)) => {
+            println!("  its SQL is planned when it is deployed: `{table}` is of another contract");
+        }
+        (None, None) => println!("  its SQL fits the contract"),
+    }
+    trial.failure.is_some()
+}
+
+fn preview(first: &QueryResult) -> Result<()> {
+    render(Format::Table, first, std::io::stdout().lock())?;
+    Ok(())
 }

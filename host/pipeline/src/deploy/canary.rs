@@ -31,6 +31,8 @@ pub struct Canary {
     pub unread: Option<(usize, String)>,
     /// The version in use does not make it.
     pub is_new: bool,
+    /// It is made by SQL, of the rows that are there; no lines were read.
+    pub is_gold: bool,
     /// Rows that came out of both; of a new product, all.
     pub rows: u64,
     /// Rows that came out of the version in use only.
@@ -74,7 +76,9 @@ impl Canary {
         }
         for (column, count) in &self.changed {
             let name = format!("{}/{column}", self.product);
-            let text = format!("`{name}`: another value in {count} of {} rows", self.rows);
+            // Rows that SQL makes are not followed one by one.
+            let least = if self.is_gold { "at least " } else { "" };
+            let text = format!("`{name}`: another value in {least}{count} of {} rows", self.rows);
             found.push((name, text));
         }
         found

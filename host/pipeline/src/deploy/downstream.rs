@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use malla_contract::{Column, Contract};
-use malla_query::QueryError;
+use malla_query::{QueryError, plan_promised};
 
 use crate::gold::GoldPlan;
 use crate::mesh::{Mesh, today};
-use crate::plugins::Fleet;
+use crate::plugins::{Domain, Fleet};
 
 /// A gold product, and what it reads.
 struct Reader {
@@ -60,25 +60,21 @@ impl Mesh {
     }
 
     /// Gold products that can be made now, and could not with these contracts: each with the reason.
-    pub(super) async fn broken_by(
-        &self,
-        fleet: &Fleet,
-        readers: &Readers,
-        changed: &Contract,
-    ) -> Vec<String> {
-        let contracts: Arc<[Contract]> = fleet
-            .contracts()
-            .iter()
-            .filter(|contract| contract.domain != changed.domain)
-            .chain([changed])
-            .cloned()
-            .collect();
+    pub(super) async fn broken_by(&self, fleet: &Fleet, readers: &Readers, new: &Domain) -> Vec<String> {
+        let changed = &new.contract;
+        let contracts = contracts_with(fleet, changed);
         let mut broken = Vec::new();
+        let own: Vec<GoldPlan> = self.gold_by(new).into_iter().filter_map(Result::ok).collect();
         for Reader { plan, name, reads } in &readers.0 {
-            // The domain's own may have changed with it.
-            if plan.domain == changed.domain && changed.gold.iter().all(|gold| gold.sql != plan.sql) {
-                continue;
-            }
+            // The domain's own may have changed with it; one that has not calls the functions of the new version.
+            let plan = if plan.domain == changed.domain {
+                match own.iter().find(|own| own.sql == plan.sql) {
+                    Some(own) => own,
+                    None => continue,
+                }
+            } else {
+                plan
+            };
             match self.reads_of(plan, &contracts).await {
                 Ok(after) => broken.extend(
                     after
@@ -92,10 +88,29 @@ impl Mesh {
         broken
     }
 
+    /// Gold products of a new version whose SQL does not fit what its contract and those of the others promise: each with the reason.
+    /// Tables need not be there yet.
+    pub(super) async fn unplannable(&self, fleet: &Fleet, new: &Domain) -> Vec<String> {
+        let contracts = contracts_with(fleet, &new.contract);
+        let mut found = Vec::new();
+        for plan in self.gold_by(new).into_iter().filter_map(Result::ok) {
+            let planned = plan_promised(Arc::clone(&contracts), &plan.sql, plan.callable()).await;
+            match planned.map(|schema| plan.fits(&schema)) {
+                // Of a domain that comes later.
+                Ok(Ok(())) | Err(QueryError::UnknownTable { .. }) => {}
+                Ok(Err(refusal)) => found.push(refusal.to_string()),
+                Err(error) => found.push(format!("product `{}`: {error}", plan.product)),
+            }
+        }
+        found
+    }
+
     /// What a product's query reads, if the product can be made with these contracts.
     async fn reads_of(&self, plan: &GoldPlan, contracts: &Arc<[Contract]>) -> Result<Reads, String> {
         let query = self.query_with(Arc::clone(contracts));
-        let derived = query.derive(&plan.asker(), &plan.sql, &self.gold_limits()).await;
+        let derived = query
+            .derive(&plan.asker(), &plan.sql, &self.gold_limits(), plan.callable())
+            .await;
         let planned = derived.and_then(|derivation| {
             let inflows = derivation.inflows()?;
             let checked = plan.check(&self.policy(), &inflows, today());
@@ -131,6 +146,16 @@ impl Mesh {
         }
         Ok(reads)
     }
+}
+
+/// The contracts in use, one of them in this version.
+pub(super) fn contracts_with(fleet: &Fleet, changed: &Contract) -> Arc<[Contract]> {
+    let others = fleet.contracts().iter();
+    others
+        .filter(|contract| contract.domain != changed.domain)
+        .chain([changed])
+        .cloned()
+        .collect()
 }
 
 fn named(plan: &GoldPlan, fleet: &Fleet) -> String {

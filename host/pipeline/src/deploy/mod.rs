@@ -3,8 +3,10 @@
 //! INVARIANT: nothing is in use before it was checked against contract, policy, tables, those who build on it and the last
 //! real batches. What comes into use is one file that takes the place of another; hosts take it up between two commits.
 
+mod beside;
 mod canary;
 mod downstream;
+mod gold;
 mod ledger;
 
 use std::path::{Path, PathBuf};
@@ -22,9 +24,6 @@ use crate::mesh::Mesh;
 use crate::plan::Flow;
 use crate::plugins::{Domain, Fleet, keep};
 use downstream::Readers;
-
-/// Lines of each source on which a new version is tried.
-const CANARY_LINES: usize = 200_000;
 
 /// How a version is put into use.
 #[derive(Debug, Clone, Default)]
@@ -129,7 +128,8 @@ impl Mesh {
             self.misfits_with(&fleet, &new, &flows, &policy)
         }));
         reasons.extend(self.misfits_of_tables(&new, &flows).await);
-        reasons.extend(self.broken_by(&fleet, &readers, &new.contract).await);
+        reasons.extend(self.broken_by(&fleet, &readers, &new).await);
+        reasons.extend(self.unplannable(&fleet, &new).await);
         for refusal in flows.iter().filter_map(|flow| flow.as_ref().err()) {
             if !reasons.contains(&refusal.to_string()) {
                 report.warnings.push(refusal.to_string());
@@ -137,7 +137,10 @@ impl Mesh {
         }
         if let Some(old) = old.filter(|_| reasons.is_empty()) {
             let flows: Vec<Flow> = flows.into_iter().filter_map(Result::ok).collect();
-            reasons.extend(self.try_out(old, &flows, options, &readers, &mut report).await?);
+            reasons.extend(
+                self.try_out((old, &new), &flows, options, &readers, &mut report)
+                    .await?,
+            );
         }
         if !reasons.is_empty() {
             self.record_objections(&new, options, &reasons)?;
@@ -191,7 +194,7 @@ impl Mesh {
         reasons.extend(self.misfits_of_tables(&new, &flows).await);
         // Going back has to work when it is needed most: who is hurt is told, and hinders nothing.
         let readers = self.readers(&fleet).await;
-        report.warnings = self.broken_by(&fleet, &readers, &new.contract).await;
+        report.warnings = self.broken_by(&fleet, &readers, &new).await;
         let options = DeployOptions {
             by: by.to_owned(),
             ..DeployOptions::default()
@@ -270,65 +273,6 @@ impl Mesh {
             }
         }
         found
-    }
-
-    /// Runs the new version beside the one in use, and says what differs that nobody accepted.
-    async fn try_out(
-        &self,
-        old: &Domain,
-        flows: &[Flow],
-        options: &DeployOptions,
-        readers: &Readers,
-        report: &mut DeployReport,
-    ) -> Result<Vec<String>, DeployError> {
-        let mut reasons = Vec::new();
-        let before = tokio::task::block_in_place(|| self.flows_of(old));
-        for before in before.into_iter().filter_map(Result::ok) {
-            let Some(after) = flows.iter().find(|flow| flow.name == before.name) else {
-                continue;
-            };
-            if options.without_canary {
-                report
-                    .warnings
-                    .push(format!("`{}` was not tried on real batches", before.name));
-                continue;
-            }
-            let canaries = self.try_beside(&before, after, CANARY_LINES).await?;
-            for canary in &canaries {
-                for (name, what) in canary.differences() {
-                    let product = name.split('/').next().unwrap_or_default();
-                    if !name.is_empty() && options.accept.iter().any(|a| *a == name || a == product) {
-                        report.warnings.push(format!("accepted: {what}"));
-                        continue;
-                    }
-                    let column = name.split_once('/').map(|(_, column)| column);
-                    let read_by = readers.of(&canary.product, column);
-                    let read_by = match read_by[..] {
-                        [] => String::new(),
-                        _ => format!("; read by {}", read_by.join(", ")),
-                    };
-                    let remedy = match name.as_str() {
-                        "" => String::new(),
-                        name => format!(" (meant? --accept {name})"),
-                    };
-                    reasons.push(format!("{what}{read_by}{remedy}"));
-                }
-            }
-            if let Some((count, why)) = canaries.iter().find_map(|canary| canary.unread.as_ref()) {
-                let text = format!("`{}`: {count} batches cannot be read again: {why}", before.name);
-                if canaries.iter().all(|canary| canary.lines == 0) {
-                    reasons.push(format!("{text} (deploy without a trial: --without-canary)"));
-                } else {
-                    report.warnings.push(text);
-                }
-            } else if canaries.iter().all(|canary| canary.lines == 0) {
-                report
-                    .warnings
-                    .push(format!("`{}` has no batch yet to try it on", before.name));
-            }
-            report.canaries.extend(canaries);
-        }
-        Ok(reasons)
     }
 
     fn record_objections(
@@ -483,11 +427,13 @@ fn breaches(comparison: &Comparison, new: &Contract, readers: &Readers) -> Vec<S
 }
 
 fn shown(change: &Change) -> String {
-    let place = match (&change.place, &change.column) {
-        (Place::Contract, _) => "contract".to_owned(),
-        (Place::Product(name) | Place::Source(name) | Place::Lookup(name), None) => format!("`{name}`"),
-        (Place::Product(name) | Place::Source(name) | Place::Lookup(name), Some(column)) => {
-            format!("`{name}.{column}`")
+    let place = match &change.place {
+        Place::Contract => "contract".to_owned(),
+        Place::Product(name) | Place::Source(name) | Place::Function(name) | Place::Lookup(name) => {
+            match &change.column {
+                None => format!("`{name}`"),
+                Some(column) => format!("`{name}.{column}`"),
+            }
         }
     };
     format!("{place} {} ({})", change.what, change.severity.as_str())

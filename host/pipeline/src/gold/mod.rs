@@ -139,11 +139,15 @@ impl Mesh {
             time: making.timeout.unwrap_or(TIME),
             ..self.gold_limits()
         };
-        let derivation = query.derive(&asker, &plan.sql, &limits).await.map_err(failed)?;
+        let derivation = query.derive(&asker, &plan.sql, &limits, plan.callable());
+        let derivation = derivation.await.map_err(failed)?;
         plan.fits(&derivation.schema())?;
         let key = plan.key.as_ref().map(|key| key.name.as_str());
         let inputs = derivation.inputs(key).map_err(failed)?;
         plan.check(&policy, &derivation.inflows().map_err(failed)?, today())?;
+        if let Some(functions) = &plan.functions {
+            functions.reads(&inputs);
+        }
 
         let recipe = recipe(plan, &inputs);
         // Before anything of the table is looked at: whoever commits meanwhile moves it.
@@ -388,16 +392,7 @@ impl Mesh {
         let products = contract.gold.iter();
         products
             .filter_map(|gold| Some((contract.product(&gold.product)?, &gold.sql)))
-            .map(|(product, sql)| {
-                GoldPlan::new(
-                    contract,
-                    product,
-                    sql,
-                    &policy,
-                    self.keys(),
-                    domain.plugin.digest(),
-                )
-            })
+            .map(|(product, sql)| GoldPlan::new(contract, product, sql, &policy, self.keys(), &domain.plugin))
             .collect()
     }
 
@@ -422,7 +417,7 @@ impl Mesh {
             &gold.sql,
             &self.policy(),
             self.keys(),
-            domain.plugin.digest(),
+            &domain.plugin,
         )
     }
 }

@@ -8,9 +8,11 @@ use malla_lake::{Layer, TableId, TableSpec};
 use malla_policy::{Inflow, Policy};
 use malla_privacy::{KeyStore, Masker};
 use malla_quality::Checks;
-use malla_query::{Asker, Inflows};
+use malla_query::{Asker, Functions, Inflows};
+use malla_sandbox::Plugin;
 
 use crate::error::Refusal;
+use crate::functions::PluginFunctions;
 use crate::judge::JudgePlan;
 use crate::plan::{checks, granted, purpose, rules, without_statistics, write_masker};
 
@@ -21,6 +23,8 @@ pub(crate) struct GoldPlan {
     pub(crate) domain: String,
     pub(crate) purpose: String,
     pub(crate) sql: String,
+    /// What its SQL may call. `None`: the contract declares no functions.
+    pub(crate) functions: Option<Arc<PluginFunctions>>,
     pub(crate) spec: TableSpec,
     /// The first partition column: rows are made anew for the values of it that changed.
     pub(crate) key: Option<Column>,
@@ -48,8 +52,9 @@ impl GoldPlan {
         sql: &str,
         policy: &Policy,
         keys: &KeyStore,
-        plugin_digest: &str,
+        plugin: &Plugin,
     ) -> Result<Self, Refusal> {
+        let plugin_digest = plugin.digest();
         let name = format!("{}.{}", contract.domain, product.name);
         let rules = rules(policy, &name, product)?;
         let without_statistics = without_statistics(product, &rules);
@@ -84,11 +89,18 @@ impl GoldPlan {
             domain: contract.domain.clone(),
             purpose: purpose(contract).to_owned(),
             sql: sql.to_owned(),
+            functions: PluginFunctions::of(plugin, contract, &name),
             policy_digest: policy.digest().to_owned(),
             plugin_digest: plugin_digest.to_owned(),
             product: name,
             columns,
         })
+    }
+
+    /// What its query may call.
+    pub(crate) fn callable(&self) -> Option<Arc<dyn Functions>> {
+        let functions = self.functions.clone()?;
+        Some(functions)
     }
 
     /// As whom it reads what it is made of.

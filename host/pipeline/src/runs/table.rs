@@ -105,6 +105,7 @@ pub fn contract() -> Contract {
         }],
         steps: Vec::new(),
         gold: Vec::new(),
+        functions: Vec::new(),
         lookups: Vec::new(),
     }
 }

@@ -18,7 +18,7 @@ use datafusion::catalog::TableProvider;
 use datafusion::common::TableReference;
 use datafusion::logical_expr::Expr;
 use malla_audit::{AuditLog, Kind, Outcome, Record};
-use malla_contract::{Column, Contract, Date, MaskKind};
+use malla_contract::{Column, Contract, Date, MaskKind, Table};
 use malla_lake::{Lake, Layer, TableId};
 use malla_policy::{ColumnView, Denied, MaskAt, MaskRule, Policy, Refused, RowFilter, TableView, pseudonym};
 use malla_privacy::{KeyStore, Masker, Opener, QueryKey, TokenTranslator};
@@ -34,6 +34,17 @@ use stored::{Stored, StoredColumn};
 /// A table's name as policies write it, of one in a query.
 pub(crate) fn object_of(name: &TableReference) -> Option<String> {
     table_id(name).map(|id| object(&id))
+}
+
+/// A table's columns as its contract promises them. `None`: no contract has such a table.
+pub(crate) fn promised(contracts: &[Contract], name: &TableReference) -> Option<Table> {
+    let id = table_id(name)?;
+    let contract = contracts.iter().find(|contract| contract.domain == id.domain())?;
+    let id = match (id.layer(), contract.gold(id.name())) {
+        (Layer::Curated, Some(_)) => TableId::new(id.domain(), Layer::Gold, id.name()).ok()?,
+        _ => id,
+    };
+    Some(Stored::of(contract, &id)?.table)
 }
 
 /// Who asks, and what for.

@@ -2,8 +2,10 @@
 
 mod audit;
 mod doors;
+mod functions;
 mod fuzz;
 mod masks;
+mod promised;
 mod queries;
 mod rows;
 mod tokens;

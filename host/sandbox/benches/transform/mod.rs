@@ -8,14 +8,7 @@ pub(crate) fn transform(
     bytes: &[u8],
     ts: &[i64],
 ) -> (Vec<f64>, Vec<i32>, Vec<u8>) {
-    let codes = offsets
-        .array_windows::<2>()
-        .map(|[from, to]| bytes.get(*from as usize..*to as usize).unwrap_or_default());
-    let usd = monto
-        .iter()
-        .zip(codes)
-        .map(|(monto, code)| monto * rate(code))
-        .collect();
+    let usd = usd(monto, offsets, bytes);
     let fecha = ts.iter().map(|ts| ts.div_euclid(86_400_000_000) as i32).collect();
     let bit = |byte: u8, (row, monto): (usize, &f64)| byte | u8::from(*monto > 0.0) << row;
     let keep = monto
@@ -23,6 +16,18 @@ pub(crate) fn transform(
         .map(|rows| rows.iter().enumerate().fold(0, bit))
         .collect();
     (usd, fecha, keep)
+}
+
+/// The first of them alone, as a function for SQL is called.
+pub(crate) fn usd(monto: &[f64], offsets: &[i32], bytes: &[u8]) -> Vec<f64> {
+    let codes = offsets
+        .array_windows::<2>()
+        .map(|[from, to]| bytes.get(*from as usize..*to as usize).unwrap_or_default());
+    monto
+        .iter()
+        .zip(codes)
+        .map(|(monto, code)| monto * rate(code))
+        .collect()
 }
 
 fn rate(code: &[u8]) -> f64 {

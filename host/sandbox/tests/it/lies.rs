@@ -25,7 +25,7 @@ const LIES: &[(&str, &str)] = &[
     ),
     (
         "null-where-none-may-be",
-        "column `n` has 1 nulls, and the product allows none",
+        "column `n` has 1 nulls, and the contract allows none",
     ),
     (
         "offsets-missing",
@@ -154,7 +154,7 @@ fn a_forwarded_null_is_a_null_as_well() {
     let failure = evil().run(&step, &input, 0).unwrap_err().failure;
     assert_eq!(
         failure.to_string(),
-        "a broken promise: column `s` has 1 nulls, and the product allows none"
+        "a broken promise: column `s` has 1 nulls, and the contract allows none"
     );
 }
 

@@ -9,6 +9,7 @@
 )]
 
 mod cache;
+mod functions;
 mod hostile;
 mod lies;
 mod load;

@@ -103,10 +103,17 @@ pub(crate) fn failure(plugin: &Plugin, payload: &str, rows: usize) -> Failure {
 
 /// A component around a core module written by hand: its memory and functions are those of the canonical ABI.
 pub(crate) fn component_of(core: &str) -> Vec<u8> {
+    component_of_world(core, "plugin", ("", ""))
+}
+
+/// The same of a world, with a piece of the WIT being another.
+pub(crate) fn component_of_world(core: &str, world: &str, (from, to): (&str, &str)) -> Vec<u8> {
     let mut module = wat::parse_str(core).unwrap();
+    let wit = fs::read_to_string(repository().join("wit/malla.wit")).unwrap();
+    assert!(wit.contains(from), "no `{from}` in malla.wit");
     let mut resolve = Resolve::default();
-    let (package, _) = resolve.push_path(repository().join("wit")).unwrap();
-    let world = resolve.select_world(&[package], Some("plugin")).unwrap();
+    let package = resolve.push_str("malla.wit", &wit.replacen(from, to, 1)).unwrap();
+    let world = resolve.select_world(&[package], Some(world)).unwrap();
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
     encode(&module)
 }

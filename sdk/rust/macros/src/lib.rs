@@ -2,6 +2,7 @@
 //!
 //! The contract is read when the plugin is compiled. Its mistakes are the compiler's errors, with line and field.
 
+mod function;
 mod lookups;
 mod rows;
 mod step;
@@ -72,13 +73,16 @@ fn generate(plugin: &Ident, file: &str, contract: &Contract) -> Result<TokenStre
         methods.push(step.method());
         arms.push(step.arm());
     }
+    methods.extend(function::methods(contract)?);
+    let (functions, functions_export) = function::module_and_export(plugin, contract)?;
     let about = format!(
-        "The steps of `{}`, version {}, as `{file}` has them.",
+        "The steps and functions of `{}`, version {}, as `{file}` has them.",
         contract.id, contract.version
     );
     Ok(quote! {
         #lookups
         #(#modules)*
+        #functions
 
         #[doc = #about]
         pub trait Plugin {
@@ -107,6 +111,8 @@ fn generate(plugin: &Ident, file: &str, contract: &Contract) -> Result<TokenStre
 
             #[cfg(target_arch = "wasm32")]
             ::malla_sdk::bindings::export!(Exports with_types_in ::malla_sdk::bindings);
+
+            #functions_export
         };
     })
 }

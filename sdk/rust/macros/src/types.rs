@@ -76,13 +76,36 @@ impl Field {
 
     /// The type of one value, with texts borrowed for `'a`.
     pub(crate) fn value(&self) -> TokenStream {
+        self.valued(quote!(&'a str))
+    }
+
+    /// The type of one value that a function is given.
+    pub(crate) fn argument(&self) -> TokenStream {
+        self.valued(quote!(&str))
+    }
+
+    /// The type of one value that a function gives.
+    pub(crate) fn owned(&self) -> TokenStream {
+        self.valued(quote!(::std::string::String))
+    }
+
+    /// From values of a column to those that a function gives.
+    pub(crate) fn to_owned_value(&self) -> TokenStream {
+        match (self.is_text(), self.column.required) {
+            (false, _) => TokenStream::new(),
+            (true, true) => quote!(.map(::std::borrow::ToOwned::to_owned)),
+            (true, false) => quote!(.map(|value| value.map(::std::borrow::ToOwned::to_owned))),
+        }
+    }
+
+    fn valued(&self, text: TokenStream) -> TokenStream {
         let value = match self.column.ty {
             ColumnType::Boolean => quote!(bool),
             ColumnType::Int32 => quote!(i32),
             ColumnType::Int64 => quote!(i64),
             ColumnType::Float64 => quote!(f64),
             ColumnType::Decimal { scale, .. } => quote!(::malla_sdk::Decimal<#scale>),
-            ColumnType::Utf8 => quote!(&'a str),
+            ColumnType::Utf8 => text,
             ColumnType::Date => quote!(::malla_sdk::Date),
             ColumnType::Timestamp => quote!(::malla_sdk::Timestamp),
         };

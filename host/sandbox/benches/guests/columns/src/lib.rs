@@ -1,8 +1,9 @@
-//! The reference transform across Malla's boundary: three columns in, two out, eight forwarded unseen.
+//! The reference transform across Malla's boundary: three columns in, two out, eight forwarded unseen. And a part of it as a
+//! function for SQL.
 
-wit_bindgen::generate!({ world: "plugin", path: "../../../../../wit" });
+wit_bindgen::generate!({ world: "plugin-with-functions", path: "../../../../../wit" });
 
-use malla::plugin::columns::{Column, Float64s, Int32s};
+use malla::plugin::columns::{Float64s, Int32s};
 use malla::plugin::types::{OutputColumn, Rows};
 
 #[path = "../../../transform/mod.rs"]
@@ -21,6 +22,14 @@ impl Guest for Columns {
         columns.push(OutputColumn::Computed(Column::Float64(Float64s { values: usd, validity: None })));
         columns.push(OutputColumn::Computed(Column::Int32(Int32s { values: fecha, validity: None })));
         Ok(Output { rows: Rows::Keep(keep), columns, rejected: vec![] })
+    }
+
+    fn call(_function: String, _rows: u32, columns: Vec<Column>) -> Result<Column, String> {
+        let [Column::Float64(monto), Column::Utf8(moneda)] = &columns[..] else {
+            return Err("takes monto and moneda".into());
+        };
+        let values = transform::usd(&monto.values, &moneda.offsets, &moneda.bytes);
+        Ok(Column::Float64(Float64s { values, validity: None }))
     }
 }
 
