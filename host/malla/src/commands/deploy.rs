@@ -19,14 +19,16 @@ pub(crate) fn deploy(arguments: &cli::Deploy) -> Result<ExitCode> {
         dry_run: arguments.dry_run,
     };
     let report = runtime()?.block_on(async { mesh.deploy(&arguments.file, &options).await })?;
-    show(&report, arguments.json)
+    let after = format!("Back: malla plugin rollback {}", report.domain);
+    show(&report, &after, arguments.json)
 }
 
 pub(crate) fn rollback(arguments: &cli::Rollback) -> Result<ExitCode> {
     let mesh = open(&arguments.config.config)?;
     let by = arguments.who.principal();
     let report = runtime()?.block_on(async { mesh.rollback(&arguments.domain, &by).await })?;
-    show(&report, arguments.json)
+    let after = "Forward again: malla plugin deploy, with the file of the version that was taken back";
+    show(&report, after, arguments.json)
 }
 
 pub(crate) fn versions(arguments: &cli::Versions) -> Result<ExitCode> {
@@ -69,7 +71,7 @@ fn open(config: &Path) -> Result<Mesh> {
     Ok(Mesh::open(Config::load(config)?)?)
 }
 
-fn show(report: &DeployReport, json: bool) -> Result<ExitCode> {
+fn show(report: &DeployReport, after: &str, json: bool) -> Result<ExitCode> {
     if json {
         println!("{}", serde_json::to_string_pretty(report)?);
         return Ok(ExitCode::SUCCESS);
@@ -90,9 +92,17 @@ fn show(report: &DeployReport, json: bool) -> Result<ExitCode> {
         None => String::new(),
     };
     let digest = short(&report.digest);
+    if report
+        .before
+        .as_ref()
+        .is_some_and(|(_, before)| *before == report.digest)
+    {
+        println!("{domain} {version} ({digest}) is in use already. Nothing was changed.");
+        return Ok(ExitCode::SUCCESS);
+    }
     if report.is_live {
         println!("{domain} {version} ({digest}) is in use{before}.");
-        println!("Hosts that run take it up between two commits. Back: malla plugin rollback {domain}");
+        println!("Hosts that run take it up between two commits. {after}");
     } else {
         println!("{domain} {version} ({digest}) could be put into use{before}. Nothing was changed.");
     }

@@ -41,6 +41,8 @@ pub struct Canary {
     pub gained: u64,
     /// By column, rows of both in which the value is another one.
     pub changed: BTreeMap<String, u64>,
+    /// By rule, lines that were no events to the version in use and to the new one, where that differs.
+    pub undecodable: BTreeMap<String, (u64, u64)>,
     /// By rule, rows that were rejected by the version in use and by the new one, where that differs.
     pub rejected: BTreeMap<String, (u64, u64)>,
     /// By check of quality, rows that broke it, where that differs.
@@ -65,7 +67,11 @@ impl Canary {
             let text = format!("{} rows are gone, {} are new", self.lost, self.gained);
             found.push((product(), format!("`{}`: {text}", self.product)));
         }
-        for (kind, counts) in [("rejected by", &self.rejected), ("breaking", &self.unfit)] {
+        for (kind, counts) in [
+            ("undecodable by", &self.undecodable),
+            ("rejected by", &self.rejected),
+            ("breaking", &self.unfit),
+        ] {
             for (name, (before, after)) in counts.iter().filter(|(_, (before, after))| before != after) {
                 let text = format!(
                     "`{}`: {after} rows {kind} `{name}`, before {before}",
@@ -210,8 +216,13 @@ fn compare(
 ) -> Result<(), FlowError> {
     let first = seen(before, &mut decoders.0, lines)?;
     let second = seen(after, &mut decoders.1, lines)?;
+    let failed = |decoded: &Decoded| count(decoded.failed.iter().map(|failure| failure.rule));
+    let (one, other) = (failed(&first), failed(&second));
     for canary in canaries {
         canary.lines += lines.len() as u64;
+        if !canary.is_new {
+            add_up(&mut canary.undecodable, &one, &other);
+        }
         let one = Side::run(before, &canary.product, &first, event_time)?;
         let other = Side::run(after, &canary.product, &second, event_time)?;
         match (one, other) {

@@ -108,11 +108,8 @@ impl Mesh {
         self.may_deploy(&options.by, &new.contract)?;
         let old = fleet.domain(&new.contract.domain).map(|domain| &**domain);
         let mut report = report_of(&new, old);
-        if let Some(old) = old.filter(|old| old.plugin.digest() == new.plugin.digest()) {
+        if old.is_some_and(|old| old.plugin.digest() == new.plugin.digest()) {
             report.is_live = true;
-            report
-                .warnings
-                .push(format!("this very version is in use: {}", old.path.display()));
             return Ok(report);
         }
         let mut reasons = Vec::new();
@@ -127,6 +124,7 @@ impl Mesh {
         reasons.extend(tokio::task::block_in_place(|| {
             self.misfits_with(&fleet, &new, &flows, &policy)
         }));
+        reasons.extend(self.taken_version(&new).await?);
         reasons.extend(self.misfits_of_tables(&new, &flows).await);
         reasons.extend(self.broken_by(&fleet, &readers, &new).await);
         reasons.extend(self.unplannable(&fleet, &new).await);
@@ -224,6 +222,23 @@ impl Mesh {
         })?;
         let entries = ledger::read(&self.lake, domain).await.map_err(MeshError::from)?;
         Ok((entries, in_use.plugin.digest().to_owned()))
+    }
+
+    /// A version that was in use names one component for ever: quarantine and people know it by its number.
+    async fn taken_version(&self, new: &Domain) -> Result<Option<String>, DeployError> {
+        let entries = ledger::read(&self.lake, &new.contract.domain)
+            .await
+            .map_err(MeshError::from)?;
+        let version = new.contract.version.to_string();
+        let mut same = entries.iter().filter(|entry| entry.version == version);
+        let other = same.find(|entry| entry.digest != new.plugin.digest());
+        Ok(other.map(|entry| {
+            format!(
+                "version {version} was in use since {} as another component ({}): give this one a version of its own",
+                entry.at.format("%Y-%m-%d %H:%M:%S"),
+                entry.digest
+            )
+        }))
     }
 
     fn may_deploy(&self, by: &str, contract: &Contract) -> Result<(), DeployError> {
@@ -419,22 +434,43 @@ fn breaches(comparison: &Comparison, new: &Contract, readers: &Readers) -> Vec<S
         ));
     } else if !comparison.is_enough() {
         found.push(format!(
-            "the contract changed, and its version says too little: make it {} or more, not {new_version}",
+            "the contract changed ({}), and its version says too little: make it {} or more, not {new_version}",
+            listed(&comparison.changes),
             comparison.needed()
         ));
     }
     found
 }
 
+/// Some changes, as far as a line holds them.
+fn listed(changes: &[Change]) -> String {
+    const SOME: usize = 3;
+    let mut text = changes
+        .iter()
+        .take(SOME)
+        .map(shown)
+        .collect::<Vec<_>>()
+        .join("; ");
+    if let Some(more) = changes.len().checked_sub(SOME).filter(|more| *more > 0) {
+        text.push_str(&format!("; and {more} more"));
+    }
+    text
+}
+
+fn named(kind: &str, name: &str, change: &Change) -> String {
+    match &change.column {
+        None => format!("{kind} `{name}`"),
+        Some(column) => format!("{kind} `{name}.{column}`"),
+    }
+}
+
 fn shown(change: &Change) -> String {
     let place = match &change.place {
         Place::Contract => "contract".to_owned(),
-        Place::Product(name) | Place::Source(name) | Place::Function(name) | Place::Lookup(name) => {
-            match &change.column {
-                None => format!("`{name}`"),
-                Some(column) => format!("`{name}.{column}`"),
-            }
-        }
+        Place::Product(name) => named("product", name, change),
+        Place::Source(name) => named("source", name, change),
+        Place::Function(name) => named("function", name, change),
+        Place::Lookup(name) => named("lookup", name, change),
     };
     format!("{place} {} ({})", change.what, change.severity.as_str())
 }
