@@ -52,12 +52,14 @@ fn what_was_decided_is_recorded_without_a_value() {
             told.push(told_of.trim_end().to_owned());
         }
     }
+    // Two sources are planned side by side.
+    told[2..5].sort();
     insta::assert_snapshot!(told.join("\n"), @r"
     begin               audit-00000000000000000001.jsonl                  done
     load   plugin:ventas ventas.wasm                                       done
+    mask   plugin:ventas ventas.devoluciones/comentario     write          mask  replace-with-null masks.toml:54
     mask   plugin:ventas ventas.transacciones/email         write          mask  token masks.toml:18
     mask   plugin:ventas ventas.transacciones/tarjeta       write          mask  show-last-4 masks.toml:24
-    mask   plugin:ventas ventas.devoluciones/comentario     write          mask  replace-with-null masks.toml:54
     write  plugin:ventas ventas_raw.transacciones           write          allow domains/ventas.csv:6
     write  plugin:ventas ventas_quarantine.transacciones    write          allow domains/ventas.csv:7
     write  plugin:ventas ventas.transacciones               write          allow domains/ventas.csv:5
