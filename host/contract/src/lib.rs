@@ -34,7 +34,7 @@ pub use compare::{Change, Comparison, Party, Place, Rule, Severity, compare};
 #[cfg(feature = "component")]
 pub use component::{ComponentError, Import, SECTION, embed, extract, imports};
 pub use errors::{ContractError, ContractErrors};
-pub use format::{Avro, Csv, DateFormat, DatePart, Encoding, Format, Protobuf};
+pub use format::{Avro, Csv, DateFormat, DatePart, Encoding, Format, Parquet, Protobuf};
 pub use model::{Column, ColumnType, Contract, Gold, Lookup, LookupEntry, Product, Source, Step, Table};
 pub use names::rust_identifier;
 pub use quality::{

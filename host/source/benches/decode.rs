@@ -83,7 +83,7 @@ fn as_csv(lines: &Lines) -> (Source, Lines) {
         .collect();
     let mut text = names.join(";") + "\n";
     for line in lines.iter() {
-        let event: serde_json::Value = serde_json::from_slice(line).unwrap_or_default();
+        let event: serde_json::Value = serde_json::from_slice(&line).unwrap_or_default();
         let field = |name: &&str| match event.get(*name) {
             Some(serde_json::Value::String(text)) => text.clone(),
             Some(serde_json::Value::Null) | None => String::new(),
@@ -92,7 +92,7 @@ fn as_csv(lines: &Lines) -> (Source, Lines) {
         text.push_str(&names.iter().map(field).collect::<Vec<_>>().join(";"));
         text.push('\n');
     }
-    let lines = Lines::of_file("p0", text.as_bytes(), &source.format);
+    let lines = Lines::of_file("p0", text.as_bytes(), &source);
     (source, lines)
 }
 
@@ -295,7 +295,7 @@ fn benches(criterion: &mut Criterion) {
     let mut text = header;
     for line in csv.1.iter() {
         text.push(b'\n');
-        text.extend_from_slice(line);
+        text.extend_from_slice(&line);
     }
     std::fs::write(csv_root.join("p0/a.csv"), text).expect("a file");
     let mut config = DirectoryConfig::new(&csv_root, &csv_state).with_format(&csv.0.format);

@@ -8,6 +8,7 @@ use crate::directory::DirectoryConfig;
 use crate::framing::Layout;
 use crate::journal::{EXTENT_BYTES, Extent, Journal, position};
 use crate::names::Packing;
+use crate::parquet::Wanted;
 use crate::scan::scan_segments;
 use crate::warnings::Warnings;
 use crate::{Lines, SourceError, SourceWarning};
@@ -51,6 +52,8 @@ pub(crate) struct Place {
     pub(crate) canonical_root: PathBuf,
     pub(crate) is_root: bool,
     pub(crate) layout: Layout,
+    /// What is read of files of Parquet.
+    pub(crate) wanted: Wanted,
 }
 
 /// Reads one partition: its segments one after the other in natural order of their names, and what has grown since in turns.
@@ -259,7 +262,8 @@ impl PartitionReader {
     /// Starts to read a file at `self.byte`.
     pub(crate) fn start(&mut self, claimed: Claimed) -> bool {
         let found = &claimed.found;
-        match Cursor::open(&found.path, found.segment.packing, self.byte, self.place.layout) {
+        let (packing, place) = (found.segment.packing, &self.place);
+        match Cursor::open(&found.path, packing, self.byte, place.layout, &place.wanted) {
             Ok(cursor) => {
                 self.reading = Some(Reading {
                     cursor,

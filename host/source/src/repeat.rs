@@ -51,9 +51,9 @@ impl PartitionReader {
                 ));
             };
             let found = &claimed.found;
-            let layout = self.place.layout;
+            let (layout, wanted) = (self.place.layout, &self.place.wanted);
             let mut cursor =
-                Cursor::open(&found.path, found.segment.packing, byte, layout).map_err(|error| {
+                Cursor::open(&found.path, found.segment.packing, byte, layout, wanted).map_err(|error| {
                     let reason = match error {
                         OpenError::Short(len) => {
                             format!("`{name}` has {len} bytes and had more: put it back")

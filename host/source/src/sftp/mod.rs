@@ -15,7 +15,6 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
-use malla_contract::Format;
 
 pub use self::config::{Secret, SftpConfig};
 pub(crate) use self::fetch::fetch_again;
@@ -86,14 +85,14 @@ impl SftpSource {
         config: &SftpConfig,
         spool: &Path,
         journals: &Path,
-        format: &Format,
+        source: &malla_contract::Source,
     ) -> Result<Self, SourceError> {
         config.check()?;
         config.login()?;
-        let extensions = Layout::of(format)
+        let extensions = Layout::of(&source.format)
             .ok_or_else(|| SourceError::NotInFiles {
                 path: config.folder.clone().into(),
-                format: format.as_str(),
+                format: source.format.as_str(),
             })?
             .extensions;
         let files = spool.join("files");
@@ -106,8 +105,9 @@ impl SftpSource {
             })?;
         }
         // What is left of an earlier process is fetched again, unless it is there whole.
-        let mut spool_config = DirectoryConfig::new(&files, journals).with_format(format);
+        let mut spool_config = DirectoryConfig::new(&files, journals).with_source(source);
         spool_config.settle = Duration::ZERO;
+        spool_config.abandon = Duration::ZERO;
         let shared = Arc::new(Shared {
             config: config.clone(),
             state: Mutex::default(),
