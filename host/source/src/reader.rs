@@ -161,6 +161,11 @@ impl PartitionReader {
         self.position
     }
 
+    /// Whether the journal says what a position means.
+    pub(crate) fn knows(&self, position: i64) -> bool {
+        self.journal.locate(position).is_some()
+    }
+
     /// What was met since the last call; each is also logged.
     pub fn take_warnings(&mut self) -> Vec<SourceWarning> {
         self.warnings.take()

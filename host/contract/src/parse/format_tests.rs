@@ -113,7 +113,7 @@ fn what_is_wrong_says_how_to_mend_it() {
     line 18: customProperties[0].value[0]: a source of format `protobuf` needs `protobuf`: add it, with `message` and `descriptors`
     line 21: customProperties[0].value[0].protobuf.descriptors: no base64 of descriptors: write what `protoc --include_imports -o /dev/stdout your.proto | base64` prints
     line 21: customProperties[0].value[0].protobuf: the Protobuf format needs `message`: add it
-    line 21: customProperties[0].value[0].parquet.compression: unknown field in the Parquet format: known are `utcOffset`
+    line 21: customProperties[0].value[0].parquet.compression: unknown field in the Parquet format: remove it, or use one of `utcOffset`
     line 21: customProperties[0].value[0].parquet.utcOffset: `Bogota` is no offset from UTC: write hours and minutes, such as "-05:00"
     "#);
 }

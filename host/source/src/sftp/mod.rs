@@ -246,8 +246,8 @@ impl SftpSource {
         }
     }
 
-    /// A journal says which bytes have which position. For a file that never grows it is the same each time it is made, so it
-    /// is made anew: it may be another host's turn.
+    /// A journal says which bytes or rows have which position. For a file that never grows it is the same each time it is made, so
+    /// it is made anew, as far as the position: it may be another host's turn.
     fn reader(&self, partition: &str, position: Option<i64>) -> Result<PartitionReader, SourceError> {
         let journal = self.spool_config.state_dir.join(journal_name(partition));
         match fs::remove_file(&journal) {
@@ -264,7 +264,7 @@ impl SftpSource {
         let Some(position) = position.filter(|position| *position > 0) else {
             return Ok(reader);
         };
-        while reader.next(BatchLimit::default(), Mode::Drain)?.is_some() {}
+        while !reader.knows(position) && reader.next(BatchLimit::default(), Mode::Drain)?.is_some() {}
         drop(reader);
         self.spool.reader(partition, position)
     }

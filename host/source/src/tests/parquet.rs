@@ -88,11 +88,19 @@ fn a_row_is_a_line_with_the_columns_of_the_contract() {
     assert_eq!(ids, [3, 4]);
 }
 
+/// A case is a file, or two: as many as the variable says, and not many otherwise.
+fn few() -> ProptestConfig {
+    match std::env::var_os("PROPTEST_CASES") {
+        Some(_) => ProptestConfig::default(),
+        None => ProptestConfig::with_cases(16),
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(few())]
     #[test]
     fn however_it_is_cut_the_rows_stand_where_they_stand(
-        count in 0..20_000_i32,
+        count in 0..18_000_i32,
         group in 1..15_000_usize,
         page in 100..9_000_usize,
         limit in (500..30_000_usize, 1..2_000_000_usize),
@@ -471,4 +479,33 @@ fn a_row_that_is_too_long_is_not_kept_and_batches_have_their_bound() {
     }
     assert_eq!(lengths.iter().sum::<usize>(), 40);
     assert_eq!(long, ["a row of 9000 bytes; at most 5000 are read"]);
+}
+
+/// Two versions of a contract are tried on the same batches.
+#[test]
+fn columns_of_another_version_are_read_along_and_asked_of_no_file() {
+    let bed = bed();
+    let older = source(&[("id!", ColumnType::Utf8)]);
+    let newer = source(&[
+        ("id!", ColumnType::Utf8),
+        ("n", ColumnType::Int32),
+        ("aun_no!", ColumnType::Utf8),
+    ]);
+    bed.write("a.parquet", file(&rows(0..2), 2));
+    let config = DirectoryConfig::new(bed.root(), bed.dir.path().join("state"));
+    let mut config = config.with_source(&older).with_columns_of(&newer);
+    config.settle = Duration::ZERO;
+    let mut reader = DirectorySource::open(config).unwrap().reader("p", 0).unwrap();
+    let lines = reader.next(SMALL, Mode::Drain).unwrap().unwrap();
+    assert_eq!(
+        texts(&lines),
+        [r#"{"id":"fila-0-","n":null}"#, r#"{"id":"fila-1-x","n":1}"#]
+    );
+    assert_eq!(
+        crate::Decoder::new(&older).unwrap().decode(&lines).unwrap().rows,
+        [0, 1]
+    );
+    let decoded = crate::Decoder::new(&newer).unwrap().decode(&lines).unwrap();
+    assert_eq!(decoded.failed.len(), 2);
+    assert_eq!(decoded.failed[0].rule, "missing_required");
 }
