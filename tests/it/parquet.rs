@@ -259,6 +259,39 @@ fn parquet_of_a_server_comes_by_the_spool_with_its_checksum() {
 }
 
 #[test]
+fn a_host_that_dies_in_the_middle_of_a_fetched_file_goes_on_there() {
+    let server = Server::start();
+    let (written, mesh) = (mesh(), mesh());
+    let directory = "[sources.producto.catalogo]\ndirectory = \"sources/producto/catalogo\"\n";
+    mesh.edit("malla.toml", directory, "");
+    mesh.add(
+        "malla.toml",
+        &server.place("producto.catalogo", server.port, &server.archive()),
+    );
+    mesh.edit("malla.toml", "rows = 65536", "rows = 900");
+    mesh.edit("malla.toml", "rows = 500000", "rows = 2000");
+    let dirt = dirty(&simulate(&written, 60_000));
+    let export = files(&folder(&written))
+        .into_iter()
+        .find(|file| file.extension().is_some_and(|e| e == "parquet"));
+    server.send("catalogo.parquet", &std::fs::read(export.unwrap()).unwrap());
+    let host = Running::start(&mesh);
+    wait_until("some of it is there", || {
+        files(&mesh.path().join("lake"))
+            .iter()
+            .any(|file| file.ends_with("raw/catalogo/_delta_log/00000000000000000002.json"))
+    });
+    host.kill();
+    // The spool is another host's, or lost.
+    std::fs::remove_dir_all(mesh.path().join("state/spool")).unwrap();
+    let [read, ..] = counts(&mesh.run_once());
+    assert!((1..60_000).contains(&read), "{read}");
+    every_row_once(&mesh, 60_000);
+    assert_eq!(mesh.count("producto_quarantine.catalogo"), dirt);
+    assert_eq!(server.names("leidos"), ["catalogo.parquet"]);
+}
+
+#[test]
 fn parquet_by_a_topic_is_refused_before_anything_runs() {
     let mesh = mesh();
     let directory = "[sources.producto.catalogo]\ndirectory = \"sources/producto/catalogo\"\n";

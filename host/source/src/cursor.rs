@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::Lines;
+use crate::catalog::Claimed;
 use crate::decode::rule;
 use crate::framing::{Framing, Layout, Scan};
 use crate::header::Header;
@@ -54,16 +55,16 @@ pub(crate) enum Cursor {
 impl Cursor {
     /// At a byte of a file, or at a row, as its layout counts.
     pub(crate) fn open(
-        path: &Path,
-        packing: Packing,
+        claimed: &Claimed,
         at: u64,
         layout: Layout,
         wanted: &Wanted,
     ) -> Result<Self, OpenError> {
+        let found = &claimed.found;
         match layout.framing {
-            Framing::Rows => RowCursor::open(path, at, wanted).map(Self::Rows),
+            Framing::Rows => RowCursor::open(&found.path, &claimed.head, at, wanted).map(Self::Rows),
             Framing::Lines | Framing::Quoted { .. } => {
-                LineCursor::open(path, packing, at, layout).map(Self::Lines)
+                LineCursor::open(&found.path, found.segment.packing, at, layout).map(Self::Lines)
             }
         }
     }

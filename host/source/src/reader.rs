@@ -267,8 +267,8 @@ impl PartitionReader {
     /// Starts to read a file at `self.byte`.
     pub(crate) fn start(&mut self, claimed: Claimed) -> bool {
         let found = &claimed.found;
-        let (packing, place) = (found.segment.packing, &self.place);
-        match Cursor::open(&found.path, packing, self.byte, place.layout, &place.wanted) {
+        let place = &self.place;
+        match Cursor::open(&claimed, self.byte, place.layout, &place.wanted) {
             Ok(cursor) => {
                 self.reading = Some(Reading {
                     cursor,

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use arrow_array::{RecordBatch, RecordBatchOptions};
+use arrow_array::RecordBatch;
 use arrow_schema::{DataType, Field, Fields, Schema, TimeUnit};
 use malla_contract::{Column, Format};
 use parquet::arrow::arrow_reader::{
@@ -24,7 +24,7 @@ use super::window::{MAGIC, MAGIC_ENCRYPTED, TRAILER, Window};
 use crate::decode::{rule, why_not};
 
 /// The longest footer that is read. Those of files with thousands of row groups have some MiB.
-const MAX_FOOTER: u64 = 64 << 20;
+const MAX_FOOTER: u64 = 32 << 20;
 /// The most rows of a row group: a position must be able to pass over one.
 pub(super) const MAX_GROUP: u64 = 1 << 30;
 /// Rows that are decoded at once: so many, or as many as have about so many bytes.
@@ -70,8 +70,8 @@ impl Bad {
 /// A file whose footer is sound.
 pub(crate) struct ParquetFile {
     window: Window,
-    /// Only of the columns that are read. `None`: the file has none of them.
-    metadata: Option<ArrowReaderMetadata>,
+    /// Only of the columns that are read.
+    metadata: ArrowReaderMetadata,
     groups: Vec<Group>,
     rows: u64,
     open: Option<Open>,
@@ -116,6 +116,12 @@ impl ParquetFile {
             types.push(ty);
             fields.push(field);
         }
+        if leaves.is_empty() {
+            return Err(Bad {
+                rule: rule::MISSING_COLUMN,
+                message: "it has none of the contract's columns".to_owned(),
+            });
+        }
         let mut groups = Vec::with_capacity(footer.num_row_groups());
         let mut rows = 0_u64;
         for (index, group) in footer.row_groups().iter().enumerate() {
@@ -150,10 +156,7 @@ impl ParquetFile {
                 "its footer says another number of rows for the file than for its row groups",
             ));
         }
-        let metadata = match types.is_empty() {
-            true => None,
-            false => Some(cut_down(&footer, &leaves, types, fields).map_err(|_| footer_is_broken())?),
-        };
+        let metadata = cut_down(&footer, &leaves, types, fields).map_err(|_| footer_is_broken())?;
         Ok(Self {
             window,
             metadata,
@@ -223,12 +226,6 @@ impl ParquetFile {
         let first = row - row % size;
         let wanted = size.min(rows.checked_sub(first)?);
         let wanted = usize::try_from(wanted).ok()?;
-        let Some(metadata) = &self.metadata else {
-            let options = RecordBatchOptions::new().with_row_count(Some(wanted));
-            let rows =
-                RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &options).ok()?;
-            return Some(Chunk { first, rows });
-        };
         let open = match self.open.take() {
             Some(open) if open.group == index && open.next == first => self.open.insert(open),
             _ => {
@@ -236,14 +233,16 @@ impl ParquetFile {
                     RowSelector::skip(usize::try_from(first).ok()?),
                     RowSelector::select(usize::try_from(rows - first).ok()?),
                 ]);
-                let reader =
-                    ParquetRecordBatchReaderBuilder::new_with_metadata(self.window.clone(), metadata.clone())
-                        .with_row_groups(vec![index])
-                        .with_batch_size(usize::try_from(size).ok()?)
-                        .with_row_selection(selection)
-                        .with_row_selection_policy(RowSelectionPolicy::Selectors)
-                        .build()
-                        .ok()?;
+                let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(
+                    self.window.clone(),
+                    self.metadata.clone(),
+                )
+                .with_row_groups(vec![index])
+                .with_batch_size(usize::try_from(size).ok()?)
+                .with_row_selection(selection)
+                .with_row_selection_policy(RowSelectionPolicy::Selectors)
+                .build()
+                .ok()?;
                 self.open.insert(Open {
                     group: index,
                     next: first,
@@ -266,10 +265,9 @@ impl ParquetFile {
         let group = self.groups.get_mut(index)?;
         if group.chunk.is_none() {
             let mut bytes = 0_u64;
-            if let Some(metadata) = &self.metadata {
-                for column in metadata.metadata().row_groups().get(index)?.columns() {
-                    bytes = bytes.saturating_add(pages::check(window, column, group.rows)?);
-                }
+            let metadata = self.metadata.metadata();
+            for column in metadata.row_groups().get(index)?.columns() {
+                bytes = bytes.saturating_add(pages::check(window, column, group.rows)?);
             }
             let fits = group.rows.saturating_mul(CHUNK_BYTES) / bytes.max(1);
             group.chunk = Some(fits.clamp(1, CHUNK_ROWS));

@@ -10,6 +10,7 @@ mod pages;
 pub(crate) mod testing;
 mod window;
 
+use std::io;
 use std::path::Path;
 
 use arrow_array::cast::AsArray as _;
@@ -23,6 +24,7 @@ use self::file::{Bad, Chunk, MAX_GROUP, ParquetFile};
 use crate::Lines;
 use crate::cursor::{Course, OpenError, Stopped};
 use crate::decode::rule;
+use crate::journal::Head;
 use crate::stream::End;
 
 /// Rows of one file, from one of them on.
@@ -37,8 +39,14 @@ pub(crate) struct RowCursor {
 }
 
 impl RowCursor {
-    pub(crate) fn open(path: &Path, row: u64, wanted: &Wanted) -> Result<Self, OpenError> {
+    /// A file that was known by `head` a moment ago.
+    pub(crate) fn open(path: &Path, head: &Head, row: u64, wanted: &Wanted) -> Result<Self, OpenError> {
         let window = Window::open(path).map_err(OpenError::Io)?;
+        let is_same = head.starts(&window.fingerprint().map_err(OpenError::Io)?);
+        if !is_same {
+            let error = io::Error::new(io::ErrorKind::InvalidData, "another file by now");
+            return Err(OpenError::Io(error));
+        }
         let name = path
             .file_name()
             .map(|name| name.to_string_lossy().into_owned())

@@ -37,7 +37,8 @@ pub(super) fn check(window: &Window, column: &ColumnChunkMetaData, rows: u64) ->
     while at < end {
         let header = read_header(window, at, end)?;
         at = at.checked_add(header.len)?.checked_add(header.packed)?;
-        if at > end || header.unpacked > MAX_PAGE {
+        // What cannot be packed grows a little when it is.
+        if at > end || header.unpacked > MAX_PAGE || header.packed > 2 * MAX_PAGE {
             return None;
         }
         bytes = bytes.saturating_add(header.unpacked);

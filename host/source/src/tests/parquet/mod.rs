@@ -218,13 +218,16 @@ fn what_nobody_declares_is_not_even_looked_at() {
     let bed = bed();
     bed.write("a.parquet", bytes);
     assert_eq!(all(&bed), [r#"{"id":"a","n":7}"#]);
-    // And a contract of nothing that is there still has as many rows.
+    // A file with nothing of the contract has no rows of it.
     let bed = Bed {
         of: Some(source(&[("nada", ColumnType::Utf8)])),
         ..Bed::new()
     };
     bed.write("a.parquet", file(&rows(0..5), 2));
-    assert_eq!(all(&bed), ["{}"; 5]);
+    assert_eq!(
+        all(&bed),
+        ["missing_column: `a.parquet`: it has none of the contract's columns"]
+    );
 }
 
 /// Two versions of a contract are tried on the same batches.
