@@ -29,7 +29,7 @@ pub(crate) enum Stopped {
     AtStop,
     /// Past the goal, between two lines.
     AtGoal,
-    /// No more bytes now. A line without its end may be left, see [`Cursor::has_tail`].
+    /// No more bytes now. A line without its end may be left, see [`Cursor::tail`].
     AtEnd(End),
 }
 

@@ -35,6 +35,8 @@ pub struct DirectoryConfig {
     pub format: Format,
     /// The columns that are read of files of Parquet. Default none.
     pub columns: Arc<[Column]>,
+    /// Columns that are read along where a file has them as they should be. Default none.
+    pub more_columns: Arc<[Column]>,
 }
 
 impl DirectoryConfig {
@@ -49,6 +51,7 @@ impl DirectoryConfig {
             abandon: Duration::from_secs(60),
             format: Format::Json,
             columns: Arc::default(),
+            more_columns: Arc::default(),
         }
     }
 
@@ -65,16 +68,8 @@ impl DirectoryConfig {
     #[must_use]
     pub fn with_columns_of(self, source: &Source) -> Self {
         let is_new = |column: &&Column| self.columns.iter().all(|known| known.name != column.name);
-        let more = source.table.columns.iter().filter(is_new);
-        // A file without them is fine for whoever reads it now.
-        let more = more.map(|column| Column {
-            required: false,
-            ..column.clone()
-        });
-        Self {
-            columns: self.columns.iter().cloned().chain(more).collect(),
-            ..self
-        }
+        let more_columns = source.table.columns.iter().filter(is_new).cloned().collect();
+        Self { more_columns, ..self }
     }
 
     /// For files in another format than JSON Lines.
@@ -180,7 +175,8 @@ impl DirectorySource {
                 canonical_root: self.canonical.clone(),
                 is_root,
                 layout: self.layout,
-                wanted: Wanted::of(&self.config.columns, &self.config.format),
+                wanted: Wanted::of(&self.config.columns, &self.config.format)
+                    .with_more(&self.config.more_columns),
             },
             partition,
             position,

@@ -194,7 +194,7 @@ pub enum SourceError {
 #[non_exhaustive]
 pub enum SourceWarning {
     /// A segment went away before it was read to its end.
-    #[error("`{name}` went away before it was read: bytes {from}..{} are missing", to.map_or_else(|| "end".to_owned(), |to| to.to_string()))]
+    #[error("`{name}` went away before it was read: bytes (of Parquet: rows) {from}..{} are missing", to.map_or_else(|| "end".to_owned(), |to| to.to_string()))]
     Missing {
         /// File name.
         name: String,

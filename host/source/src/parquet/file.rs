@@ -34,19 +34,29 @@ const CHUNK_BYTES: u64 = 16 << 20;
 /// What is read of files.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Wanted {
-    pub(crate) columns: Arc<[Column]>,
+    columns: Arc<[Column]>,
+    /// Where a file has them as they should be.
+    more: Arc<[Column]>,
     /// Seconds east of UTC of times that do not say so.
-    pub(crate) utc_offset: Option<i32>,
+    utc_offset: Option<i32>,
 }
 
 impl Wanted {
     pub(crate) fn of(columns: &Arc<[Column]>, format: &Format) -> Self {
         Self {
             columns: Arc::clone(columns),
+            more: Arc::default(),
             utc_offset: match format {
                 Format::Parquet(parquet) => parquet.utc_offset,
                 _ => None,
             },
+        }
+    }
+
+    pub(crate) fn with_more(self, columns: &Arc<[Column]>) -> Self {
+        Self {
+            more: Arc::clone(columns),
+            ..self
         }
     }
 }
@@ -107,14 +117,21 @@ impl ParquetFile {
         let mut leaves = Vec::new();
         let mut types = Vec::new();
         let mut fields = Vec::new();
-        for column in wanted.columns.iter() {
+        let find = |column: &Column| -> Result<Option<(usize, TypePtr, Field)>, Bad> {
             let Some(leaf) = leaf_of(schema, column)? else {
-                continue;
+                return Ok(None);
             };
             let (ty, field) = readable(schema.get_column_root(leaf), column, wanted.utc_offset)?;
-            leaves.push(leaf);
-            types.push(ty);
-            fields.push(field);
+            Ok(Some((leaf, ty, field)))
+        };
+        let own = wanted.columns.iter().map(&find);
+        let more = wanted.more.iter().map(|column| Ok(find(column).ok().flatten()));
+        for found in own.chain(more) {
+            if let Some((leaf, ty, field)) = found? {
+                leaves.push(leaf);
+                types.push(ty);
+                fields.push(field);
+            }
         }
         if leaves.is_empty() {
             return Err(Bad {

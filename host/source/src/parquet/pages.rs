@@ -14,6 +14,8 @@ use super::window::Window;
 
 /// The most bytes of a page, unpacked. Writers cut pages at 1 MiB, the most generous at 100 MiB.
 pub(super) const MAX_PAGE: u64 = 128 << 20;
+/// The most bytes of the texts of a page that are written as what they share with the one before.
+const MAX_TEXTS: u64 = 1 << 30;
 /// A header that holds long texts as statistics may be long; but not longer.
 const HEADER_BYTES: [u64; 3] = [256, 8 << 10, 4 << 20];
 /// No header nests deeper.
@@ -199,7 +201,8 @@ impl Compact<'_> {
     }
 }
 
-/// Whether pages of texts that are written as deltas of lengths have no more of them than values: a decoder makes room for all.
+/// Whether pages of texts that are written as deltas of lengths have no more of them than values, and not too much text: a decoder makes
+/// room for all.
 fn deltas_are_sound(window: &Window, column: &ColumnChunkMetaData, rows: u64) -> bool {
     if !matches!(
         column.column_type(),
@@ -253,8 +256,12 @@ fn deltas_are_sound(window: &Window, column: &ColumnChunkMetaData, rows: u64) ->
         let sound = match encoding {
             Encoding::DELTA_LENGTH_BYTE_ARRAY => data.and_then(|data| lengths(data, most)).is_some(),
             Encoding::DELTA_BYTE_ARRAY => data
-                .and_then(|data| lengths(data, most).and_then(|end| lengths(data.get(end..)?, most)))
-                .is_some(),
+                .and_then(|data| {
+                    let (end, shared) = lengths(data, most)?;
+                    let (_, own) = lengths(data.get(end..)?, most)?;
+                    shared.checked_add(own)
+                })
+                .is_some_and(|bytes| bytes <= MAX_TEXTS),
             _ => true,
         };
         if !sound {
@@ -263,32 +270,51 @@ fn deltas_are_sound(window: &Window, column: &ColumnChunkMetaData, rows: u64) ->
     }
 }
 
-/// The end of a sequence of delta-packed numbers, if there are no more of them than `most`.
-fn lengths(data: &[u8], most: u64) -> Option<usize> {
+/// A sequence of delta-packed numbers: where it ends, and their sum. `None`: there are more of them than `most`, or one is below zero.
+fn lengths(data: &[u8], most: u64) -> Option<(usize, u64)> {
     let mut input = Compact { bytes: data, at: 0 };
     let block = input.unsigned()?;
     let parts = input.unsigned()?;
     let count = input.unsigned()?;
-    input.unsigned()?;
+    let mut value = input.integer()?;
     let in_part = block.checked_div(parts)?;
     if count > most || in_part == 0 || parts > u64::try_from(data.len()).ok()? {
         return None;
     }
+    let mut sum = if count > 0 { u64::try_from(value).ok()? } else { 0 };
     let mut left = count.saturating_sub(1);
     while left > 0 {
-        input.unsigned()?;
+        let least = input.integer()?;
         let widths = input.at..input.at.checked_add(usize::try_from(parts).ok()?)?;
         input.at = widths.end;
         for width in data.get(widths)? {
             if left == 0 {
                 break;
             }
-            let bytes = in_part.checked_mul(u64::from(*width))?.div_ceil(8);
-            input.at = input.at.checked_add(usize::try_from(bytes).ok()?)?;
+            let size = in_part.checked_mul(u64::from(*width))?.div_ceil(8);
+            let end = input.at.checked_add(usize::try_from(size).ok()?)?;
+            let part = data.get(input.at..end)?;
+            for index in 0..in_part.min(left) {
+                let delta = bits(part, index.checked_mul(u64::from(*width))?, *width)?;
+                value = value.checked_add(least)?.checked_add(delta)?;
+                sum = sum.checked_add(u64::try_from(value).ok()?)?;
+            }
+            input.at = end;
             left = left.saturating_sub(in_part);
         }
     }
-    (input.at <= data.len()).then_some(input.at)
+    Some((input.at, sum))
+}
+
+/// A number of up to 32 bits, as lengths have at most, the lowest bit first.
+fn bits(data: &[u8], at: u64, width: u8) -> Option<i64> {
+    let first = usize::try_from(at / 8).ok()?;
+    let mut number = 0_u64;
+    for (shift, byte) in (0..40).step_by(8).zip(data.get(first..)?) {
+        number |= u64::from(*byte) << shift;
+    }
+    let mask = 1_u64.checked_shl(u32::from(width)).filter(|_| width <= 32)? - 1;
+    i64::try_from((number >> (at % 8)) & mask).ok()
 }
 
 #[cfg(test)]
@@ -312,6 +338,18 @@ mod tests {
         for cut in 0..26 {
             assert!(parse_header(&bytes[..cut]).is_none(), "{cut}");
         }
+    }
+
+    /// The example of the specification: 7, 5, 3, 1, 2, 3, 4, 5, in blocks of 128 with 4 parts.
+    #[test]
+    fn lengths_add_up() {
+        let mut data = vec![0x80, 0x01, 0x04, 0x08, 0x0e, 0x03, 0x02, 0, 0, 0];
+        // Deltas -2 -2 -2 1 1 1 1 above the least, -2: 0 0 0 3 3 3 3, in two bits each.
+        data.extend_from_slice(&[0b1100_0000, 0b0011_1111, 0, 0, 0, 0, 0, 0]);
+        data.push(0xff);
+        assert_eq!(lengths(&data, 8), Some((18, 30)));
+        assert_eq!(lengths(&data, 7), None);
+        assert_eq!(lengths(&data[..17], 8), None);
     }
 
     proptest! {
