@@ -111,8 +111,14 @@ pub(crate) struct Chunk {
 }
 
 impl ParquetFile {
-    pub(crate) fn open(window: Window, wanted: &Wanted) -> Result<Self, Bad> {
-        let footer = read_footer(&window)?;
+    /// An error has how many rows the file has, as far as one can tell: at least one, the file itself.
+    pub(crate) fn open(window: Window, wanted: &Wanted) -> Result<Self, (Bad, u64)> {
+        let footer = read_footer(&window).map_err(|bad| (bad, 1))?;
+        let rows = u64::try_from(footer.file_metadata().num_rows()).unwrap_or(1);
+        Self::with_footer(window, &footer, wanted).map_err(|bad| (bad, rows.max(1)))
+    }
+
+    fn with_footer(window: Window, footer: &ParquetMetaData, wanted: &Wanted) -> Result<Self, Bad> {
         let schema = footer.file_metadata().schema_descr();
         let mut leaves = Vec::new();
         let mut types = Vec::new();
@@ -173,7 +179,7 @@ impl ParquetFile {
                 "its footer says another number of rows for the file than for its row groups",
             ));
         }
-        let metadata = cut_down(&footer, &leaves, types, fields).map_err(|_| footer_is_broken())?;
+        let metadata = cut_down(footer, &leaves, types, fields).map_err(|_| footer_is_broken())?;
         Ok(Self {
             window,
             metadata,

@@ -2,7 +2,7 @@
 //!
 //! INVARIANT: which rows stand where hangs on the file alone, not on where reading begins or how much a batch holds. What cannot be
 //! read is one line that says so, in the place of all from there to the end of its row group; of a file that is none, in the
-//! place of one row.
+//! place of all its rows. So a contract that fits the file no more, in the middle of it, costs the rest of it and says so once.
 
 mod file;
 mod pages;
@@ -32,7 +32,8 @@ use crate::stream::End;
 pub(crate) struct RowCursor {
     /// The file's name, for messages.
     name: String,
-    file: Result<Box<ParquetFile>, Bad>,
+    /// Or why it is none, and where it ends.
+    file: Result<Box<ParquetFile>, (Bad, u64)>,
     /// Number of the next row.
     row: u64,
     chunk: Option<Chunk>,
@@ -72,9 +73,11 @@ impl RowCursor {
         self.row
     }
 
-    /// One past the last row. A file that is none has one: itself.
+    /// One past the last row.
     fn end(&self) -> u64 {
-        self.file.as_ref().map_or(1, |file| file.rows())
+        self.file
+            .as_ref()
+            .map_or_else(|(_, end)| *end, |file| file.rows())
     }
 
     pub(crate) fn read(&mut self, lines: &mut Lines, course: &Course<'_>) -> Stopped {
@@ -117,8 +120,12 @@ impl RowCursor {
 
     /// Has the chunk with the next row.
     fn load(&mut self) -> Result<(), (Bad, u64)> {
-        let file = self.file.as_mut().map_err(|bad| (bad.clone(), 1))?;
         let row = self.row;
+        let furthest = row.saturating_add(MAX_GROUP);
+        let file = self
+            .file
+            .as_mut()
+            .map_err(|(bad, end)| (bad.clone(), furthest.min(*end)))?;
         let is_here = self
             .chunk
             .as_ref()
@@ -127,7 +134,7 @@ impl RowCursor {
             return Ok(());
         }
         if file.has_changed() {
-            let end = file.rows().min(row.saturating_add(MAX_GROUP));
+            let end = file.rows().min(furthest);
             let message = format!(
                 "it was changed while it was read: what is in it now is read as a new file, and rows {} to {end} of what it was are lost",
                 row + 1

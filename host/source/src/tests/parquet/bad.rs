@@ -83,6 +83,26 @@ fn a_file_without_what_the_contract_needs_is_one_line() {
     );
 }
 
+#[test]
+fn a_contract_that_fits_no_more_costs_the_rest_of_the_file_once() {
+    let mut bed = bed();
+    bed.write("a.parquet", file(&rows(0..10), 5));
+    let mut reader = bed.reader(0);
+    let position = reader.next(SMALL, Mode::Drain).unwrap().unwrap().to();
+    drop(reader);
+    bed.of = Some(source(&[("id!", ColumnType::Utf8), ("nuevo!", ColumnType::Utf8)]));
+    let mut reader = bed.reader(position);
+    let lines = reader.next(SMALL, Mode::Drain).unwrap().unwrap();
+    let expected = "missing_column: `a.parquet`: column `nuevo` is required, and the file has none";
+    assert_eq!(
+        (told(&lines).as_slice(), lines.to()),
+        (&[expected.to_owned()][..], (1 << 32) + 10)
+    );
+    assert_eq!(reader.repeat(position, lines.to()).unwrap(), lines);
+    drop(reader);
+    assert!(bed.reader(lines.to()).next(SMALL, Mode::Drain).unwrap().is_none());
+}
+
 /// Where the pages of a column of a row group are.
 fn place(file: &[u8], group: usize, column: &str) -> (usize, usize) {
     let end = file.len() - 8;
