@@ -74,6 +74,7 @@ const ONLY: &[(&str, &[&str])] = &[
     ("aes-gcm", &["malla-privacy"]),
     ("ed25519-dalek", &["malla-audit"]),
     ("saphyr", &["malla-contract"]),
+    ("parquet", &["malla-lake", "malla-source", "malla-simulate"]),
     ("rdkafka", &["malla-source"]),
     ("ssh2", &["malla-source"]),
     ("prost-reflect", &["malla-source"]),

@@ -23,6 +23,7 @@ mod maintain;
 mod malo;
 mod mess;
 mod nightly;
+mod parquet;
 mod plugin;
 mod plugin_view;
 mod quality;

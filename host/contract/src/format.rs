@@ -14,6 +14,8 @@ pub enum Format {
     Avro(Avro),
     /// Protobuf's binary encoding, one message each.
     Protobuf(Protobuf),
+    /// Files of Parquet: a row is an event.
+    Parquet(Parquet),
 }
 
 /// Options of delimited text. Separators are ASCII characters.
@@ -81,6 +83,13 @@ pub struct Protobuf {
     pub message: String,
     /// A serialized `google.protobuf.FileDescriptorSet` that has it.
     pub descriptors: Vec<u8>,
+}
+
+/// Options of Parquet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Parquet {
+    /// Seconds east of UTC of the times that do not say that they are UTC. `None`: such times are refused.
+    pub utc_offset: Option<i32>,
 }
 
 /// An order of day, month and year, with separators.
@@ -175,7 +184,7 @@ impl fmt::Display for DateFormat {
 
 impl Format {
     /// The words of `format`.
-    pub const WORDS: [&'static str; 4] = ["json", "csv", "avro", "protobuf"];
+    pub const WORDS: [&'static str; 5] = ["json", "csv", "avro", "protobuf", "parquet"];
 
     /// The word in contracts.
     #[must_use]
@@ -185,6 +194,7 @@ impl Format {
             Self::Csv(_) => "csv",
             Self::Avro(_) => "avro",
             Self::Protobuf(_) => "protobuf",
+            Self::Parquet(_) => "parquet",
         }
     }
 }

@@ -35,7 +35,7 @@ pub use compare::{Change, Comparison, Party, Place, Rule, Severity, compare};
 #[cfg(feature = "component")]
 pub use component::{ComponentError, Import, SECTION, embed, exports, extract, imports};
 pub use errors::{ContractError, ContractErrors};
-pub use format::{Avro, Csv, DateFormat, DatePart, Encoding, Format, Protobuf};
+pub use format::{Avro, Csv, DateFormat, DatePart, Encoding, Format, Parquet, Protobuf};
 #[cfg(feature = "arrow")]
 pub use model::type_name;
 pub use model::{

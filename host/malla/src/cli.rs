@@ -194,15 +194,25 @@ pub(crate) struct Simulate {
     /// What the sources must be; each is written whichever it is when left out
     #[arg(long, value_enum)]
     pub(crate) to: Option<Target>,
+    /// What nightly exports (devoluciones, catalogo) are written as; the contract's `format` must be the same
+    #[arg(long, value_enum, default_value_t = Export::Csv)]
+    pub(crate) format: Export,
     /// Print the result as JSON
     #[arg(long)]
     pub(crate) json: bool,
 }
 
+/// What a nightly export is written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Export {
+    Csv,
+    Parquet,
+}
+
 /// Where simulated events go.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum Target {
-    /// Folders: JSON Lines, or a file of CSV for each call where the source is a nightly export
+    /// Folders: JSON Lines, or a file for each call where the source is a nightly export
     Directory,
     /// Topics of Kafka: a message for each event
     Kafka,
@@ -259,7 +269,7 @@ pub(crate) enum Plugin {
     New(NewPlugin),
     /// Compile a plugin to one .wasm file, its contract inside
     Build(PluginDir),
-    /// Run its native tests, then the built component on its testdata, *.jsonl or *.csv
+    /// Run its native tests, then the built component on its testdata, *.jsonl, *.csv or *.parquet
     Test(PluginDir),
     /// Say what a component holds, without running it
     Inspect(Inspect),

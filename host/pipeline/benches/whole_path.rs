@@ -320,7 +320,8 @@ fn quarantine(lost: &[(u32, Option<&str>, &str)], lines: &Lines, schema: &Schema
             ),
             text("rejected"),
             Arc::new(BinaryArray::from_iter_values(
-                lost.iter().map(|(line, ..)| lines.line(*line as usize)),
+                lost.iter()
+                    .map(|(line, ..)| lines.line(*line as usize).into_owned()),
             )),
         ],
     )

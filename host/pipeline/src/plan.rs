@@ -121,6 +121,9 @@ impl Ingredients<'_> {
         let domain = &self.contract.domain;
         let screened = source.table.columns.iter().enumerate();
         let screened = screened.filter(|(_, column)| Screen::looks_at(column));
+        if let SourceConfig::Kafka(kafka) = &place {
+            kafka.check_format(&source.format)?;
+        }
         Ok(Flow {
             grants: self.grants(source)?,
             screen: Screen::new(self.policy),

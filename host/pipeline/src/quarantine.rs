@@ -91,7 +91,7 @@ pub(crate) fn batch(
         product.append_option(entry.product);
         rule.append_value(entry.rule);
         message.append_value(entry.message);
-        line.append_value(sealer.seal_bytes("line", lines.line(entry.line))?);
+        line.append_value(sealer.seal_bytes("line", &lines.line(entry.line))?);
     }
     let same = |text: &str| {
         Arc::new(arrow_array::StringArray::from_iter_values(std::iter::repeat_n(

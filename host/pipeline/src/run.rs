@@ -324,7 +324,7 @@ impl Runner {
         let journals = self.mesh.journals(domain, &source.name);
         match &self.flow.place {
             SourceConfig::Directory(directory) => {
-                let config = DirectoryConfig::new(directory, journals).with_format(&source.format);
+                let config = DirectoryConfig::new(directory, journals).with_source(source);
                 DirectorySource::open(config).map(Source::Directory)
             }
             SourceConfig::Kafka(config) => {
@@ -339,7 +339,7 @@ impl Runner {
                     .join("spool")
                     .join(domain)
                     .join(&source.name);
-                SftpSource::open(config, &spool, &journals, &source.format)
+                SftpSource::open(config, &spool, &journals, source)
                     .map(|source| Source::Sftp(Box::new(source)))
             }
         }

@@ -87,7 +87,7 @@ pub fn try_plugin(component: &[u8], data: &[(String, Vec<u8>)]) -> Result<Trials
                     .join(", "),
             });
         };
-        let lines = Lines::of_file("testdata", lines, &source.format);
+        let lines = Lines::of_file("testdata", lines, source);
         for step in contract.steps_of(name) {
             let Some(product) = contract.product(&step.product) else {
                 continue;

@@ -10,8 +10,9 @@ use rand::{Rng, RngExt};
 use crate::Dirt;
 use crate::business::{AMOUNT_WORDS, BRANDS, CATEGORIES, NOT_DATES, ODD_CATEGORIES, PRODUCTS};
 use crate::clock::{Clock, MICROS_PER_DAY};
-use crate::csv::Record;
+use crate::csv::{Export, Record};
 use crate::line::{spoil, write_time};
+use crate::parquet::{Column, Kind};
 use crate::random::{self, mix, one_of};
 use crate::sales::typical_price;
 use crate::source::{PARTITIONS, Placed, Stream};
@@ -26,27 +27,41 @@ const OPENED: i64 = 20_089;
 #[derive(Debug)]
 pub(crate) struct Catalogue {
     seed: u64,
+    export: Export,
 }
 
 impl Catalogue {
     /// The first line of its files.
     pub(crate) const HEADER: &'static str = "producto_id,nombre,categoria,precio,costo,vigente_desde";
 
-    pub(crate) fn new(seed: u64) -> Self {
-        Self { seed }
+    /// Its columns.
+    pub(crate) const COLUMNS: [Column; 6] = [
+        ("producto_id", Kind::Text),
+        ("nombre", Kind::Text),
+        ("categoria", Kind::Text),
+        ("precio", Kind::Amount),
+        ("costo", Kind::Amount),
+        ("vigente_desde", Kind::Date),
+    ];
+
+    pub(crate) fn new(seed: u64, export: Export) -> Self {
+        Self { seed, export }
     }
 }
 
 impl Stream for Catalogue {
     fn write(&self, index: u64, out: &mut Vec<u8>) -> Placed {
         let mut random = random::of_event(self.seed ^ CATALOGUE, index);
-        let dirt = random::dirt(&Dirt::CATALOGUE, &mut random);
+        let dirt = random::dirt(
+            self.export.dirt(&Dirt::CATALOGUE, &Dirt::CATALOGUE_COLUMNS),
+            &mut random,
+        );
         let (night, product) = (index / PRODUCTS, index % PRODUCTS);
         // A product has one version a night, and none holds from the same day as another.
         let first = OPENED + i64::try_from(mix(self.seed ^ mix(product ^ CATALOGUE)) % 500).unwrap_or(0);
         let from = first.saturating_add(i64::try_from(night).unwrap_or(0));
         let version = Version::new(self.seed, product, from, None, &mut random);
-        version.list(dirt.map(|dirt| (dirt, random.next_u64())), out);
+        version.list(dirt.map(|dirt| (dirt, random.next_u64())), self.export, out);
         Placed { partition: 0, dirt }
     }
 }
@@ -137,10 +152,10 @@ impl Version {
         Placed { partition, dirt }
     }
 
-    /// The record of CSV, in the order of [`Catalogue::HEADER`].
-    fn list(&self, dirty: Option<(Dirt, u64)>, out: &mut Vec<u8>) {
+    /// The record, in the order of [`Catalogue::HEADER`].
+    fn list(&self, dirty: Option<(Dirt, u64)>, export: Export, out: &mut Vec<u8>) {
         let (dirt, choice) = dirty.map_or((None, 0), |(dirt, choice)| (Some(dirt), choice));
-        let mut record = Record::new(out);
+        let mut record = Record::new(out, export);
         record.with(|out| {
             if dirt != Some(Dirt::MissingProducto) {
                 self.write_id(out);

@@ -1,10 +1,41 @@
-//! Records of CSV (RFC 4180): fields, quotes where a field needs them, and the dirt that concerns a whole record.
+//! Records of nightly exports, and of CSV (RFC 4180): fields, quotes where a field needs them, and the dirt that concerns a whole record.
 
 use crate::Dirt;
+
+/// Between fields that are written for columns: no field has it.
+pub(crate) const FIELD_SEPARATOR: u8 = 0x1f;
+
+/// What a nightly export is written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Export {
+    /// CSV, as the contracts of the example domains have it.
+    #[default]
+    Csv,
+    /// Parquet. Only dirt that columns with types can hold is in it.
+    Parquet,
+}
+
+impl Export {
+    /// Those that it can hold, of the ways in which a record can be dirty.
+    pub(crate) fn dirt(self, csv: &'static [Dirt], parquet: &'static [Dirt]) -> &'static [Dirt] {
+        match self {
+            Self::Csv => csv,
+            Self::Parquet => parquet,
+        }
+    }
+
+    fn separator(self) -> u8 {
+        match self {
+            Self::Csv => b',',
+            Self::Parquet => FIELD_SEPARATOR,
+        }
+    }
+}
 
 /// A record that is being written, field by field.
 #[derive(Debug)]
 pub(crate) struct Record<'o> {
+    export: Export,
     out: &'o mut Vec<u8>,
     start: usize,
     empty: bool,
@@ -12,8 +43,9 @@ pub(crate) struct Record<'o> {
 
 impl<'o> Record<'o> {
     /// One after what is in `out`.
-    pub(crate) fn new(out: &'o mut Vec<u8>) -> Self {
+    pub(crate) fn new(out: &'o mut Vec<u8>, export: Export) -> Self {
         Self {
+            export,
             start: out.len(),
             out,
             empty: true,
@@ -22,8 +54,9 @@ impl<'o> Record<'o> {
 
     /// A field of any text.
     pub(crate) fn text(&mut self, text: &str) {
+        let is_csv = self.export == Export::Csv;
         self.with(|out| {
-            if text.contains([',', '"', '\n', '\r']) {
+            if is_csv && text.contains([',', '"', '\n', '\r']) {
                 out.push(b'"');
                 out.extend_from_slice(text.replace('"', "\"\"").as_bytes());
                 out.push(b'"');
@@ -36,7 +69,7 @@ impl<'o> Record<'o> {
     /// A field that `write` appends, which needs no quotes; null if it appends nothing.
     pub(crate) fn with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         if !self.empty {
-            self.out.push(b',');
+            self.out.push(self.export.separator());
         }
         self.empty = false;
         write(self.out);
@@ -45,17 +78,19 @@ impl<'o> Record<'o> {
     /// Ends the record, with the dirt that concerns all of it. Such a record has no quotes of its own, and no field that is
     /// shorter than its first.
     pub(crate) fn end(self, dirt: Option<(Dirt, u64)>) {
-        let Self { out, start, .. } = self;
+        let Self {
+            out, start, export, ..
+        } = self;
         if let Some((dirt, choice)) = dirt {
-            spoil(dirt, choice, start, out);
+            spoil(dirt, choice, start, export.separator(), out);
         }
         out.push(b'\n');
     }
 }
 
-fn spoil(dirt: Dirt, choice: u64, start: usize, out: &mut Vec<u8>) {
+fn spoil(dirt: Dirt, choice: u64, start: usize, separator: u8, out: &mut Vec<u8>) {
     let record = out.get(start..).unwrap_or_default();
-    let comma = |byte: &u8| *byte == b',';
+    let comma = |byte: &u8| *byte == separator;
     let first = record.iter().position(comma).unwrap_or(record.len());
     let last = record.iter().rposition(comma).unwrap_or(record.len());
     match dirt {

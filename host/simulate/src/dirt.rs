@@ -187,6 +187,32 @@ impl Dirt {
         Self::MissingTransaccion,
     ];
 
+    /// The kinds in `ventas.devoluciones` where its columns have types.
+    pub(crate) const RETURNS_COLUMNS: [Self; 10] = [
+        Self::InvalidUtf8,
+        Self::MontoTooPrecise,
+        Self::MontoNegative,
+        Self::MontoZero,
+        Self::UnknownCurrency,
+        Self::MissingCliente,
+        Self::MissingTimestamp,
+        Self::MissingDevolucion,
+        Self::UnknownReason,
+        Self::MissingTransaccion,
+    ];
+
+    /// The kinds in `producto.catalogo` where its columns have types.
+    pub(crate) const CATALOGUE_COLUMNS: [Self; 8] = [
+        Self::InvalidUtf8,
+        Self::MissingProducto,
+        Self::MissingNombre,
+        Self::UnknownCategory,
+        Self::PrecioTooPrecise,
+        Self::PrecioNegative,
+        Self::PrecioZero,
+        Self::PrecioTooHigh,
+    ];
+
     /// The kinds in `producto.catalogo`.
     pub(crate) const CATALOGUE: [Self; 14] = [
         Self::TruncatedLine,

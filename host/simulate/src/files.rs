@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use chrono::NaiveDate;
 
 use crate::SimulateError;
+use crate::parquet::{Column, Rows};
 use crate::simulator::io_error;
 
 /// Bytes that are gathered before they are appended to a file in one write.
@@ -18,12 +19,19 @@ const CHUNK: usize = 1 << 20;
 pub(crate) enum Files {
     /// JSON Lines, appended to; the next segment begins when one has so many bytes.
     Segments { domain: &'static str, bytes: u64 },
-    /// One file of CSV for each call, there when it is whole.
+    /// One file for each call, there when it is whole.
     Export {
         source: &'static str,
         day: NaiveDate,
-        header: &'static str,
+        form: Form,
     },
+}
+
+/// What an export is written as.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Form {
+    Csv { header: &'static str },
+    Parquet { columns: &'static [Column] },
 }
 
 /// One partition's folder and the file that is being filled.
@@ -37,6 +45,8 @@ pub(crate) struct Partition {
     /// Number of the segment, from 1.
     segment: u64,
     buffer: Vec<u8>,
+    /// In place of the buffer, where the file is Parquet.
+    rows: Option<Rows>,
     lines: u64,
     bytes: u64,
 }
@@ -66,6 +76,7 @@ impl Partition {
             path: PathBuf::new(),
             segment: 1,
             buffer: Vec::new(),
+            rows: None,
             lines: 0,
             bytes: 0,
         };
@@ -75,9 +86,13 @@ impl Partition {
                 partition.segment = numbers.max().unwrap_or(1).max(1);
                 partition.path = partition.segment_path(domain);
             }
-            Files::Export { source, day, .. } => {
+            Files::Export { source, day, form } => {
                 let name = free_name(&names, &format!("{source}-{day}"));
-                partition.path = partition.folder.join(format!("{name}.csv.part"));
+                let extension = match form {
+                    Form::Csv { .. } => "csv",
+                    Form::Parquet { .. } => "parquet",
+                };
+                partition.path = partition.folder.join(format!("{name}.{extension}.part"));
                 // What a call that was cut short left behind.
                 match fs::remove_file(&partition.path) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -91,11 +106,26 @@ impl Partition {
     }
 
     pub(crate) fn push(&mut self, line: &[u8]) -> Result<(), SimulateError> {
-        if let Files::Export { header, .. } = self.files
-            && self.lines == 0
-        {
-            self.buffer.extend_from_slice(header.as_bytes());
-            self.buffer.push(b'\n');
+        match self.files {
+            Files::Export {
+                form: Form::Csv { header },
+                ..
+            } if self.lines == 0 => {
+                self.buffer.extend_from_slice(header.as_bytes());
+                self.buffer.push(b'\n');
+            }
+            Files::Export {
+                form: Form::Parquet { columns },
+                ..
+            } => {
+                self.lines += 1;
+                let rows = match self.rows.take() {
+                    Some(rows) => rows,
+                    None => Rows::create(&self.path, columns)?,
+                };
+                return self.rows.insert(rows).push(line);
+            }
+            _ => {}
         }
         self.buffer.extend_from_slice(line);
         self.buffer.push(b'\n');
@@ -113,6 +143,9 @@ impl Partition {
     /// Writes what is left.
     pub(crate) fn finish(mut self) -> Result<Written, SimulateError> {
         self.flush()?;
+        if let Some(rows) = self.rows.take() {
+            self.bytes = rows.finish()?;
+        }
         if matches!(self.files, Files::Export { .. }) && self.bytes > 0 {
             fs::rename(&self.path, self.path.with_extension("")).map_err(io_error("rename", &self.path))?;
         }
@@ -164,7 +197,7 @@ fn free_name(names: &BTreeSet<String>, stem: &str) -> String {
     let taken = |stem: &str| {
         let is_of = |name: &&String| {
             name.strip_prefix(stem)
-                .is_some_and(|rest| rest.starts_with('.') && rest != ".csv.part")
+                .is_some_and(|rest| rest.starts_with('.') && !rest.ends_with(".part"))
         };
         names.iter().any(|name| is_of(&name))
     };

@@ -11,6 +11,7 @@ mod dirt;
 mod error;
 mod files;
 mod line;
+mod parquet;
 mod random;
 mod returns;
 mod sales;
@@ -20,6 +21,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 
+pub use csv::Export;
 pub use dirt::{Caught, Dirt};
 pub use error::SimulateError;
 pub use simulator::{Report, Simulator};

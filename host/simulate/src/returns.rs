@@ -7,8 +7,9 @@ use rand::{Rng, RngExt};
 
 use crate::Dirt;
 use crate::business::{AMOUNT_WORDS, ODD_CURRENCIES, ODD_REASONS, REASONS};
-use crate::csv::Record;
+use crate::csv::{Export, Record};
 use crate::line::{write_id, write_time};
+use crate::parquet::{Column, Kind};
 use crate::random::{self, mix, one_of, weighted};
 use crate::sales::{Sale, Sales};
 use crate::source::{Placed, Stream};
@@ -29,16 +30,20 @@ pub(crate) struct Returns {
     seed: u64,
     now: i64,
     sales: Sales,
+    export: Export,
 }
 
 impl Stream for Returns {
     fn write(&self, index: u64, out: &mut Vec<u8>) -> Placed {
         let mut random = random::of_event(self.seed ^ SALT, index);
-        let dirt = random::dirt(&Dirt::RETURNS, &mut random);
+        let dirt = random::dirt(
+            self.export.dirt(&Dirt::RETURNS, &Dirt::RETURNS_COLUMNS),
+            &mut random,
+        );
         let first = index.saturating_mul(ONE_IN - 1).saturating_add(MARGIN);
         let sale = first.saturating_add(random.random_range(0..ONE_IN - 1 - MARGIN));
         let back = self.draw(index, self.sales.clean(sale), &mut random);
-        back.write(dirt.map(|dirt| (dirt, random.next_u64())), out);
+        back.write(dirt.map(|dirt| (dirt, random.next_u64())), self.export, out);
         Placed { partition: 0, dirt }
     }
 }
@@ -48,8 +53,22 @@ impl Returns {
     pub(crate) const HEADER: &'static str =
         "devolucion_id,transaccion_id,cliente_id,motivo,comentario,monto,moneda,region,timestamp";
 
-    pub(crate) fn new(seed: u64, now: i64) -> Self {
+    /// Its columns.
+    pub(crate) const COLUMNS: [Column; 9] = [
+        ("devolucion_id", Kind::Text),
+        ("transaccion_id", Kind::Text),
+        ("cliente_id", Kind::Text),
+        ("motivo", Kind::Text),
+        ("comentario", Kind::Text),
+        ("monto", Kind::Amount),
+        ("moneda", Kind::Text),
+        ("region", Kind::Text),
+        ("timestamp", Kind::Time),
+    ];
+
+    pub(crate) fn new(seed: u64, now: i64, export: Export) -> Self {
         Self {
+            export,
             seed,
             now,
             sales: Sales::new(seed, now),
@@ -92,10 +111,10 @@ struct Return {
 
 impl Return {
     /// The record, in the order of [`Returns::HEADER`].
-    fn write(&self, dirty: Option<(Dirt, u64)>, out: &mut Vec<u8>) {
+    fn write(&self, dirty: Option<(Dirt, u64)>, export: Export, out: &mut Vec<u8>) {
         let (dirt, choice) = dirty.map_or((None, 0), |(dirt, choice)| (Some(dirt), choice));
         let (whole, cents) = (self.cents / 100, self.cents % 100);
-        let mut record = Record::new(out);
+        let mut record = Record::new(out, export);
         record.with(|out| {
             if dirt != Some(Dirt::MissingDevolucion) {
                 write_id(self.id.0, self.id.1, out);

@@ -8,7 +8,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use chrono::DateTime;
 
-use crate::files::{Files, Partition};
+use crate::csv::Export;
+use crate::files::{Files, Form, Partition};
 use crate::source::Source;
 use crate::{Dirt, SimulateError};
 
@@ -22,6 +23,7 @@ pub struct Simulator {
     source: Source,
     now: i64,
     segment_bytes: u64,
+    export: Export,
 }
 
 /// What was written.
@@ -69,6 +71,7 @@ impl Simulator {
                 source,
                 now,
                 segment_bytes: 32 << 20,
+                export: Export::default(),
             })
             .collect();
         if simulators.is_empty() {
@@ -138,6 +141,18 @@ impl Simulator {
         }
     }
 
+    /// Whether the source is a nightly export: a file for each call of [`write`](Self::write).
+    #[must_use]
+    pub fn is_export(&self) -> bool {
+        self.source.header().is_some()
+    }
+
+    /// What a nightly export is written as. Default: CSV. Other sources are JSON Lines, whatever it is.
+    #[must_use]
+    pub fn with_export(self, export: Export) -> Self {
+        Self { export, ..self }
+    }
+
     /// Writes exactly `events` lines below `root`, after those that earlier calls with the same seed wrote there. Of a source that is a
     /// nightly export each call writes a file of its own, named by the day.
     ///
@@ -170,15 +185,22 @@ impl Simulator {
     }
 
     fn files(&self) -> Files {
-        match self.source.header() {
-            Some(header) => Files::Export {
-                source: self.source.name(),
-                day: DateTime::from_timestamp_micros(self.now)
-                    .unwrap_or_default()
-                    .date_naive(),
-                header,
+        let day = DateTime::from_timestamp_micros(self.now)
+            .unwrap_or_default()
+            .date_naive();
+        let source = self.source.name();
+        match (self.export, self.source.header(), self.source.columns()) {
+            (Export::Csv, Some(header), _) => Files::Export {
+                source,
+                day,
+                form: Form::Csv { header },
             },
-            None => Files::Segments {
+            (Export::Parquet, _, Some(columns)) => Files::Export {
+                source,
+                day,
+                form: Form::Parquet { columns },
+            },
+            _ => Files::Segments {
                 domain: self.source.domain(),
                 bytes: self.segment_bytes,
             },
@@ -198,7 +220,7 @@ impl Simulator {
     ) -> Result<Report, E> {
         fs::create_dir_all(counters).map_err(io_error("create", counters))?;
         let first = self.reserve(counters, events)?;
-        let stream = self.source.stream(self.seed, self.now);
+        let stream = self.source.stream(self.seed, self.now, self.export);
         let mut report = Report::default();
         let mut line = Vec::with_capacity(512);
         for index in first..first.saturating_add(events) {

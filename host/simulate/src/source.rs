@@ -5,6 +5,8 @@ use std::fmt;
 use crate::Dirt;
 use crate::business::PRODUCTS;
 use crate::catalogue::{Catalogue, Changes};
+use crate::csv::Export;
+use crate::parquet::Column;
 use crate::returns::{ONE_IN, Returns};
 use crate::sales::Sales;
 use crate::shipments::Shipments;
@@ -63,11 +65,20 @@ impl Source {
         }
     }
 
-    /// The first line of a nightly export, which is CSV; the others are JSON Lines.
+    /// The first line of a nightly export in CSV; the others are JSON Lines.
     pub(crate) fn header(self) -> Option<&'static str> {
         match self {
             Self::Devoluciones => Some(Returns::HEADER),
             Self::Catalogo => Some(Catalogue::HEADER),
+            Self::Transacciones | Self::Envios | Self::Cambios => None,
+        }
+    }
+
+    /// The columns of a nightly export.
+    pub(crate) fn columns(self) -> Option<&'static [Column]> {
+        match self {
+            Self::Devoluciones => Some(&Returns::COLUMNS),
+            Self::Catalogo => Some(&Catalogue::COLUMNS),
             Self::Transacciones | Self::Envios | Self::Cambios => None,
         }
     }
@@ -94,12 +105,12 @@ impl Source {
     }
 
     /// The events of a seed, the newest of them at `now`: Unix time in microseconds.
-    pub(crate) fn stream(self, seed: u64, now: i64) -> Box<dyn Stream> {
+    pub(crate) fn stream(self, seed: u64, now: i64, export: Export) -> Box<dyn Stream> {
         match self {
             Self::Transacciones => Box::new(Sales::new(seed, now)),
-            Self::Devoluciones => Box::new(Returns::new(seed, now)),
+            Self::Devoluciones => Box::new(Returns::new(seed, now, export)),
             Self::Envios => Box::new(Shipments::new(seed, now)),
-            Self::Catalogo => Box::new(Catalogue::new(seed)),
+            Self::Catalogo => Box::new(Catalogue::new(seed, export)),
             Self::Cambios => Box::new(Changes::new(seed, now)),
         }
     }

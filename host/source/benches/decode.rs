@@ -6,15 +6,21 @@
 
 use std::collections::BTreeSet;
 use std::hint::black_box;
+use std::path::Path;
 use std::time::Duration;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Decimal128Type, Int32Type, TimestampMicrosecondType};
 use arrow_array::{Array, RecordBatch};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use malla_contract::{Avro, Classification, Column, ColumnType, Csv, Format, Protobuf, Source, Table};
+use malla_contract::{
+    Avro, Classification, Column, ColumnType, Csv, Format, Parquet, Protobuf, Source, Table,
+};
 use malla_simulate::Simulator;
 use malla_source::{BatchLimit, Decoder, DirectoryConfig, DirectorySource, Lines, Mode};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::Compression;
+use parquet::file::properties::WriterProperties;
 
 const ROWS: usize = 65_536;
 
@@ -83,7 +89,7 @@ fn as_csv(lines: &Lines) -> (Source, Lines) {
         .collect();
     let mut text = names.join(";") + "\n";
     for line in lines.iter() {
-        let event: serde_json::Value = serde_json::from_slice(line).unwrap_or_default();
+        let event: serde_json::Value = serde_json::from_slice(&line).unwrap_or_default();
         let field = |name: &&str| match event.get(*name) {
             Some(serde_json::Value::String(text)) => text.clone(),
             Some(serde_json::Value::Null) | None => String::new(),
@@ -92,7 +98,7 @@ fn as_csv(lines: &Lines) -> (Source, Lines) {
         text.push_str(&names.iter().map(field).collect::<Vec<_>>().join(";"));
         text.push('\n');
     }
-    let lines = Lines::of_file("p0", text.as_bytes(), &source.format);
+    let lines = Lines::of_file("p0", text.as_bytes(), &source);
     (source, lines)
 }
 
@@ -231,6 +237,22 @@ fn as_protobuf(source: &Source, batch: &RecordBatch) -> (Source, Lines) {
     )
 }
 
+/// The same events as a file, as other tools write them by default.
+fn as_parquet(batch: &RecordBatch, root: &Path) -> (Source, DirectoryConfig) {
+    let source = sales(Format::Parquet(Parquet::default()));
+    std::fs::create_dir_all(root.join("p0")).expect("a folder");
+    let file = std::fs::File::create(root.join("p0/a.parquet")).expect("a file");
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::SNAPPY)
+        .build();
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).expect("a writer");
+    writer.write(batch).expect("rows");
+    writer.close().expect("a footer");
+    let mut config = DirectoryConfig::new(root, root.with_extension("state")).with_source(&source);
+    config.settle = Duration::ZERO;
+    (source, config)
+}
+
 fn benches(criterion: &mut Criterion) {
     let folder = tempfile::tempdir().expect("a folder for the events");
     let (root, state) = (folder.path().join("events"), folder.path().join("state"));
@@ -282,6 +304,19 @@ fn benches(criterion: &mut Criterion) {
     group.bench_function("decode_protobuf", |bencher| {
         bencher.iter(|| decoder.decode(black_box(&protobuf.1)).expect("a batch"));
     });
+    let parquet = as_parquet(&rows, &folder.path().join("parquet"));
+    let source = DirectorySource::open(parquet.1).expect("a source");
+    let mut decoder = Decoder::new(&parquet.0).expect("a decoder");
+    let mut read_parquet = || {
+        let mut reader = source.reader("p0", 0).expect("a reader");
+        let lines = reader.next(limit, Mode::Drain).expect("a batch").expect("rows");
+        decoder.decode(&lines).expect("a batch")
+    };
+    assert_eq!(read_parquet().batch, rows);
+    // From the file: there are no lines between it and the columns.
+    group.bench_function("read_and_decode_parquet", |bencher| {
+        bencher.iter(&mut read_parquet)
+    });
     group.throughput(Throughput::Elements(ROWS as u64));
     // The same lines as a file.
     let (csv_root, csv_state) = (folder.path().join("csv"), folder.path().join("csv-state"));
@@ -295,7 +330,7 @@ fn benches(criterion: &mut Criterion) {
     let mut text = header;
     for line in csv.1.iter() {
         text.push(b'\n');
-        text.extend_from_slice(line);
+        text.extend_from_slice(&line);
     }
     std::fs::write(csv_root.join("p0/a.csv"), text).expect("a file");
     let mut config = DirectoryConfig::new(&csv_root, &csv_state).with_format(&csv.0.format);

@@ -1,11 +1,13 @@
 //! Which of the files that are there are which of the files that we know.
 
 use std::collections::{HashMap, HashSet};
+use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::SourceWarning;
 use crate::journal::{FileRecord, HEAD_BYTES, Head, Journal};
 use crate::names::{Packing, segment_name};
+use crate::parquet::Window;
 use crate::scan::{FileKey, Found};
 use crate::stream::{End, Stream};
 use crate::warnings::Warnings;
@@ -47,6 +49,17 @@ pub(crate) struct Claimed {
     /// `None`: a new file.
     pub(crate) id: Option<u32>,
     pub(crate) head: Head,
+    /// What a new file waits for. `None`: nothing.
+    pub(crate) pending: Option<Pending>,
+}
+
+/// A file of Parquet is read when it is whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pending {
+    /// It ends as one.
+    Finished,
+    /// It does not, or not yet.
+    Unfinished,
 }
 
 #[derive(Debug, Default)]
@@ -74,6 +87,9 @@ struct CachedHead {
     modified: Option<SystemTime>,
     is_damaged: bool,
     bytes: Vec<u8>,
+    pending: Option<Pending>,
+    /// When it was first seen like this.
+    since: Instant,
 }
 
 impl Catalog {
@@ -155,6 +171,7 @@ impl Catalog {
                         found,
                         id: Some(id),
                         head: Head::of(&bytes),
+                        pending: None,
                     });
                 }
                 None => strangers.push((found, bytes)),
@@ -162,6 +179,7 @@ impl Catalog {
         }
         for (found, bytes) in strangers {
             let head = Head::of(&bytes);
+            let pending = self.heads.get(&found.key).and_then(|head| head.pending);
             let alike: Vec<u32> = by_base
                 .get(&found.segment.base)
                 .into_iter()
@@ -176,6 +194,7 @@ impl Catalog {
                     found,
                     id: Some(id),
                     head,
+                    pending: None,
                 });
             } else if let Some(original) = alike
                 .iter()
@@ -193,6 +212,7 @@ impl Catalog {
                     found,
                     id: None,
                     head,
+                    pending,
                 });
             }
         }
@@ -278,10 +298,7 @@ impl Catalog {
 
     /// A compressed file out of which nothing comes, and that does not grow.
     fn warn_of_nothing(&self, found: &Found, warnings: &mut Warnings) {
-        let age = found
-            .modified
-            .and_then(|modified| SystemTime::now().duration_since(modified).ok());
-        let is_quiet = age.is_some_and(|age| age >= self.settle);
+        let is_quiet = age(found).is_some_and(|age| age >= self.settle);
         let name = found.name.clone();
         if self.heads.get(&found.key).is_some_and(|head| head.is_damaged) {
             warnings.tell(SourceWarning::Damaged { name, decoded: 0 });
@@ -290,15 +307,19 @@ impl Catalog {
         }
     }
 
-    /// The first bytes of the decompressed file; `None` with a warning when they cannot be read.
+    /// The first bytes of the decompressed file, or what else tells it from others; `None` with a warning when they cannot be read.
     fn head(&mut self, found: &Found, warnings: &mut Warnings) -> Option<Vec<u8>> {
         if let Some(cached) = self.heads.get(&found.key)
             && (cached.size, cached.modified) == (found.size, found.modified)
         {
             return Some(cached.bytes.clone());
         }
-        let mut stream = match Stream::open(&found.path, found.segment.packing) {
-            Ok(stream) => stream,
+        let read = match found.segment.packing {
+            Packing::Parquet => read_ends(&found.path),
+            packing => Stream::open(&found.path, packing).map(read_start),
+        };
+        let (bytes, is_damaged, pending) = match read {
+            Ok(read) => read,
             Err(error) => {
                 if error.kind() != std::io::ErrorKind::NotFound {
                     let reason = error.kind().to_string();
@@ -310,28 +331,55 @@ impl Catalog {
                 return None;
             }
         };
-        let mut bytes = Vec::with_capacity(HEAD_BYTES);
-        let mut buffer = [0; HEAD_BYTES];
-        let mut is_damaged = false;
-        while let Some(room) = buffer.get_mut(..HEAD_BYTES.saturating_sub(bytes.len())) {
-            match stream.read(room) {
-                Ok(0) | Err(End::Truncated) => break,
-                Ok(read) => bytes.extend(room.iter().take(read)),
-                Err(End::Clean | End::Damaged) => {
-                    is_damaged = true;
-                    break;
-                }
-            }
-        }
         let cached = CachedHead {
             size: found.size,
             modified: found.modified,
             is_damaged,
             bytes: bytes.clone(),
+            pending,
+            since: Instant::now(),
         };
         self.heads.insert(found.key, cached);
         Some(bytes)
     }
+
+    /// Whether a file has not changed for a while: seen by us, or by its own time.
+    pub(crate) fn has_rested(&self, found: &Found, patience: Duration) -> bool {
+        let seen = self.heads.get(&found.key).map(|head| head.since.elapsed());
+        seen.is_some_and(|seen| seen >= patience) || age(found).is_some_and(|age| age >= patience)
+    }
+}
+
+/// What a file is known by: its start, whether that is damaged, and what it waits for.
+type Start = (Vec<u8>, bool, Option<Pending>);
+
+/// A file of Parquet has its like: the same columns, the same first values. Its ends tell it from others.
+fn read_ends(path: &Path) -> std::io::Result<Start> {
+    let window = Window::open(path)?;
+    let pending = if window.is_finished() {
+        Pending::Finished
+    } else {
+        Pending::Unfinished
+    };
+    Ok((window.fingerprint()?, false, Some(pending)))
+}
+
+/// The first bytes of the decompressed file.
+fn read_start(mut stream: Stream) -> Start {
+    let mut bytes = Vec::with_capacity(HEAD_BYTES);
+    let mut buffer = [0; HEAD_BYTES];
+    let mut is_damaged = false;
+    while let Some(room) = buffer.get_mut(..HEAD_BYTES.saturating_sub(bytes.len())) {
+        match stream.read(room) {
+            Ok(0) | Err(End::Truncated) => break,
+            Ok(read) => bytes.extend(room.iter().take(read)),
+            Err(End::Clean | End::Damaged) => {
+                is_damaged = true;
+                break;
+            }
+        }
+    }
+    (bytes, is_damaged, None)
 }
 
 fn is_packed_copy(found: &Found, head: &Head, other: &Claimed) -> bool {
@@ -343,8 +391,10 @@ fn is_packed_copy(found: &Found, head: &Head, other: &Claimed) -> bool {
 
 /// Whether a file has not changed for a while: seen by us, or by its own time.
 pub(crate) fn quiet_for(found: &Found, stall: &Stall, quiet: Duration) -> bool {
-    let by_itself = found
-        .modified
-        .and_then(|modified| SystemTime::now().duration_since(modified).ok());
-    stall.since.elapsed() >= quiet || by_itself.is_some_and(|elapsed| elapsed >= quiet)
+    stall.since.elapsed() >= quiet || age(found).is_some_and(|age| age >= quiet)
+}
+
+/// How long ago a file was written to, by its own time.
+fn age(found: &Found) -> Option<Duration> {
+    SystemTime::now().duration_since(found.modified?).ok()
 }

@@ -1,14 +1,16 @@
-//! Lines from the bytes of one extent. A line is a record: of CSV it may hold line ends.
+//! What one extent holds: lines of its bytes, or rows of its file. A line is a record: of CSV it may hold line ends.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::Lines;
+use crate::catalog::Claimed;
 use crate::decode::rule;
-use crate::framing::{Layout, Scan};
+use crate::framing::{Framing, Layout, Scan};
 use crate::header::Header;
 use crate::lines::{BYTE_ORDER_MARK, trim_line_end};
 use crate::names::Packing;
+use crate::parquet::{RowCursor, Wanted};
 use crate::reader::BatchLimit;
 use crate::stream::{End, Stream};
 
@@ -27,7 +29,7 @@ pub(crate) enum Stopped {
     AtStop,
     /// Past the goal, between two lines.
     AtGoal,
-    /// No more bytes now. A line without its end may be left, see [`Cursor::has_tail`].
+    /// No more bytes now. A line without its end may be left, see [`Cursor::tail`].
     AtEnd(End),
 }
 
@@ -43,8 +45,83 @@ pub(crate) struct Course<'a> {
     pub(crate) position: &'a dyn Fn(u64) -> i64,
 }
 
+/// A place in one file.
 #[derive(Debug)]
-pub(crate) struct Cursor {
+pub(crate) enum Cursor {
+    Lines(LineCursor),
+    Rows(RowCursor),
+}
+
+impl Cursor {
+    /// At a byte of a file, or at a row, as its layout counts.
+    pub(crate) fn open(
+        claimed: &Claimed,
+        at: u64,
+        layout: Layout,
+        wanted: &Wanted,
+    ) -> Result<Self, OpenError> {
+        let found = &claimed.found;
+        match layout.framing {
+            Framing::Rows => RowCursor::open(&found.path, &claimed.head, at, wanted).map(Self::Rows),
+            Framing::Lines | Framing::Quoted { .. } => {
+                LineCursor::open(&found.path, found.segment.packing, at, layout).map(Self::Lines)
+            }
+        }
+    }
+
+    /// Where the next line or row starts.
+    pub(crate) fn byte(&self) -> u64 {
+        match self {
+            Self::Lines(lines) => lines.byte,
+            Self::Rows(rows) => rows.row(),
+        }
+    }
+
+    /// What is after the last line end. Of rows nothing ever is.
+    pub(crate) fn tail(&self) -> Option<&LineCursor> {
+        match self {
+            Self::Lines(lines) if lines.has_tail() => Some(lines),
+            Self::Lines(_) | Self::Rows(_) => None,
+        }
+    }
+
+    /// One past the last byte that was read, or the last row.
+    pub(crate) fn read_to(&self) -> u64 {
+        match self {
+            Self::Lines(lines) => lines.read_to(),
+            Self::Rows(rows) => rows.row(),
+        }
+    }
+
+    /// A plain file of lines may have grown.
+    pub(crate) fn look_again(&mut self) {
+        if let Self::Lines(lines) = self
+            && matches!(lines.stream, Stream::Plain(_))
+        {
+            lines.end = None;
+        }
+    }
+
+    pub(crate) fn read(&mut self, lines: &mut Lines, course: &Course<'_>) -> Stopped {
+        match self {
+            Self::Lines(cursor) => cursor.read(lines, course),
+            Self::Rows(cursor) => cursor.read(lines, course),
+        }
+    }
+
+    /// Takes what is after the last line end as a line.
+    pub(crate) fn take_tail(&mut self, lines: &mut Lines, course: &Course<'_>) {
+        if let Self::Lines(cursor) = self
+            && cursor.has_tail()
+        {
+            cursor.take_all(cursor.buffer.len(), lines, course);
+        }
+    }
+}
+
+/// A place in a file of lines.
+#[derive(Debug)]
+pub(crate) struct LineCursor {
     stream: Stream,
     path: PathBuf,
     packing: Packing,
@@ -74,8 +151,8 @@ pub(crate) enum OpenError {
     Io(io::Error),
 }
 
-impl Cursor {
-    pub(crate) fn open(path: &Path, packing: Packing, byte: u64, layout: Layout) -> Result<Self, OpenError> {
+impl LineCursor {
+    fn open(path: &Path, packing: Packing, byte: u64, layout: Layout) -> Result<Self, OpenError> {
         let mut stream = Stream::open(path, packing).map_err(OpenError::Io)?;
         let mut after_cut = false;
         if let Some(before) = byte.checked_sub(1) {
@@ -106,13 +183,8 @@ impl Cursor {
         })
     }
 
-    /// Where the next line starts in the decompressed file.
-    pub(crate) fn byte(&self) -> u64 {
-        self.byte
-    }
-
     /// Bytes after the last line end.
-    pub(crate) fn has_tail(&self) -> bool {
+    fn has_tail(&self) -> bool {
         self.skipping.is_some() || self.head < self.buffer.len()
     }
 
@@ -136,19 +208,12 @@ impl Cursor {
     }
 
     /// One past the last byte that was read.
-    pub(crate) fn read_to(&self) -> u64 {
+    fn read_to(&self) -> u64 {
         let dropped = self.skipping.as_ref().map_or(0, |(_, dropped)| *dropped);
         self.byte + dropped + length(self.buffer.len().saturating_sub(self.head))
     }
 
-    /// A plain file may have grown.
-    pub(crate) fn look_again(&mut self) {
-        if matches!(self.stream, Stream::Plain(_)) {
-            self.end = None;
-        }
-    }
-
-    pub(crate) fn read(&mut self, lines: &mut Lines, course: &Course<'_>) -> Stopped {
+    fn read(&mut self, lines: &mut Lines, course: &Course<'_>) -> Stopped {
         loop {
             if lines.len() >= course.limit.rows
                 || (!lines.is_empty() && lines.byte_len() >= course.limit.bytes)
@@ -182,13 +247,6 @@ impl Cursor {
             } else {
                 self.fill();
             }
-        }
-    }
-
-    /// Takes what is after the last line end as a line.
-    pub(crate) fn take_tail(&mut self, lines: &mut Lines, course: &Course<'_>) {
-        if self.has_tail() {
-            self.take_all(self.buffer.len(), lines, course);
         }
     }
 

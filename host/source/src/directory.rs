@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use malla_contract::Format;
+use malla_contract::{Column, Format, Source};
 
 use crate::framing::Layout;
 use crate::names::{decode_name, journal_name};
+use crate::parquet::Wanted;
 use crate::reader::Place;
 use crate::scan::scan_partitions;
 use crate::{Lines, PartitionReader, SourceError};
@@ -31,6 +33,10 @@ pub struct DirectoryConfig {
     pub abandon: Duration,
     /// How the events in the files are written. Default JSON Lines.
     pub format: Format,
+    /// The columns that are read of files of Parquet. Default none.
+    pub columns: Arc<[Column]>,
+    /// Columns that are read along where a file has them as they should be. Default none.
+    pub more_columns: Arc<[Column]>,
 }
 
 impl DirectoryConfig {
@@ -44,7 +50,26 @@ impl DirectoryConfig {
             settle: Duration::from_secs(1),
             abandon: Duration::from_secs(60),
             format: Format::Json,
+            columns: Arc::default(),
+            more_columns: Arc::default(),
         }
+    }
+
+    /// For the files of a contract's source.
+    #[must_use]
+    pub fn with_source(self, source: &Source) -> Self {
+        Self {
+            columns: source.table.columns.clone().into(),
+            ..self.with_format(&source.format)
+        }
+    }
+
+    /// Reads columns too that only another version of the contract has.
+    #[must_use]
+    pub fn with_columns_of(self, source: &Source) -> Self {
+        let is_new = |column: &&Column| self.columns.iter().all(|known| known.name != column.name);
+        let more_columns = source.table.columns.iter().filter(is_new).cloned().collect();
+        Self { more_columns, ..self }
     }
 
     /// For files in another format than JSON Lines.
@@ -57,7 +82,7 @@ impl DirectoryConfig {
     }
 }
 
-/// A folder of partitions of segments: JSON Lines, or CSV.
+/// A folder of partitions of segments: JSON Lines, CSV, or Parquet.
 ///
 /// Names of sub-folders are data from outside: they stay as they are where they are readable, and `%`, control characters and
 /// bytes that are not UTF-8 become `%XX`. Hidden folders and links that lead out of the root are passed over.
@@ -150,6 +175,8 @@ impl DirectorySource {
                 canonical_root: self.canonical.clone(),
                 is_root,
                 layout: self.layout,
+                wanted: Wanted::of(&self.config.columns, &self.config.format)
+                    .with_more(&self.config.more_columns),
             },
             partition,
             position,

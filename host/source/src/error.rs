@@ -93,6 +93,16 @@ pub enum SourceError {
         /// The word of the contract.
         format: &'static str,
     },
+    /// A format whose events are files, and no messages.
+    #[error(
+        "events of format `{format}` cannot come by the topic `{topic}`: a message is one event, and those of `{format}` are files; give the source a directory or a server of SFTP, or another format"
+    )]
+    NotInMessages {
+        /// The topic.
+        topic: String,
+        /// The word of the contract.
+        format: &'static str,
+    },
     /// The contract says of a source's format what cannot be.
     #[error("source `{source_name}`: {reason}")]
     Format {
@@ -184,7 +194,7 @@ pub enum SourceError {
 #[non_exhaustive]
 pub enum SourceWarning {
     /// A segment went away before it was read to its end.
-    #[error("`{name}` went away before it was read: bytes {from}..{} are missing", to.map_or_else(|| "end".to_owned(), |to| to.to_string()))]
+    #[error("`{name}` went away before it was read: bytes (of Parquet: rows) {from}..{} are missing", to.map_or_else(|| "end".to_owned(), |to| to.to_string()))]
     Missing {
         /// File name.
         name: String,
@@ -214,6 +224,14 @@ pub enum SourceWarning {
         name: String,
         /// Bytes that decoded.
         decoded: u64,
+    },
+    /// A file of Parquet that its writer may not be done with.
+    #[error(
+        "`{name}` does not end as a Parquet file yet: it is left alone until it does, or until nobody writes to it any more"
+    )]
+    NotWhole {
+        /// File name.
+        name: String,
     },
     /// A file or folder that the system does not let us read.
     #[error("cannot read `{name}`: {reason}")]

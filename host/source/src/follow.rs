@@ -3,7 +3,8 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::catalog::{Claimed, Stall, quiet_for};
+use crate::catalog::{Claimed, Pending, Stall, quiet_for};
+use crate::cursor::LineCursor;
 use crate::journal::{EXTENT_BYTES, Extent};
 use crate::names::{Packing, natural_order};
 use crate::reader::{BatchLimit, Mode, PartitionReader, Step};
@@ -25,7 +26,7 @@ impl PartitionReader {
         };
         known.packed_done = (found.segment.packing != Packing::Plain).then_some(found.size);
         let is_exhausted = known.exhausted_at == Some(found.size);
-        if !cursor.has_tail() && (end == End::Clean || is_exhausted) {
+        if cursor.tail().is_none() && (end == End::Clean || is_exhausted) {
             known.stall = None;
             return;
         }
@@ -37,8 +38,8 @@ impl PartitionReader {
         known.stall = Some(Stall {
             size: found.size,
             since,
-            is_json: cursor.tail_is_json(),
-            is_record: cursor.tail_is_record(),
+            is_json: cursor.tail().is_some_and(LineCursor::tail_is_json),
+            is_record: cursor.tail().is_some_and(LineCursor::tail_is_record),
             truncated: end == End::Truncated,
             damaged: end == End::Damaged,
             read_to,
@@ -98,7 +99,22 @@ impl PartitionReader {
                 thread::sleep(POLL.min(self.config.settle));
                 Ok(Step::Again)
             }
-            None => Ok(Step::Done),
+            None => {
+                self.tell_of_unfinished(&claims, mode);
+                Ok(Step::Done)
+            }
+        }
+    }
+
+    /// Files that whoever reads all that there is leaves for the next time.
+    fn tell_of_unfinished(&mut self, claims: &[Claimed], mode: Mode) {
+        for claimed in claims {
+            let waits = claimed.pending == Some(Pending::Unfinished) && claimed.id.is_none();
+            if waits && mode == Mode::Drain && !self.is_settled(claimed) {
+                self.warnings.tell(SourceWarning::NotWhole {
+                    name: claimed.found.name.clone(),
+                });
+            }
         }
     }
 
@@ -168,7 +184,7 @@ impl PartitionReader {
             reading.cursor.look_again();
             return true;
         }
-        if reading.cursor.has_tail() {
+        if reading.cursor.tail().is_some() {
             self.take_tail(extent, lines, limit);
         }
         if let Some(known) = self.catalog.known_mut(extent.file) {
@@ -183,7 +199,7 @@ impl PartitionReader {
     fn is_unread(&self, claimed: &Claimed, newest: &str, mode: Mode) -> bool {
         let found = &claimed.found;
         let Some(known) = claimed.id.and_then(|id| self.catalog.known(id)) else {
-            return found.size > 0;
+            return found.size > 0 && self.is_settled(claimed);
         };
         if known.exhausted_at == Some(found.size) {
             return false;
@@ -204,17 +220,27 @@ impl PartitionReader {
             || ((is_superseded || (stall.is_record && !stall.truncated)) && quiet(self.config.abandon))
     }
 
-    /// Whether some end is waited for.
+    /// Whether a new file can be begun. One of lines can always; one of Parquet when it ends as one, or did not for long.
+    fn is_settled(&self, claimed: &Claimed) -> bool {
+        let patience = match claimed.pending {
+            None => return true,
+            Some(Pending::Finished) => self.config.settle,
+            Some(Pending::Unfinished) => self.config.abandon,
+        };
+        self.catalog.has_rested(&claimed.found, patience)
+    }
+
+    /// Whether some end is waited for, or a whole file to settle.
     fn is_waiting(&self, claims: &[Claimed]) -> bool {
         claims.iter().any(|claimed| {
             let size = claimed.found.size;
-            claimed
-                .id
-                .and_then(|id| self.catalog.known(id))
-                .is_some_and(|known| {
+            match claimed.id.and_then(|id| self.catalog.known(id)) {
+                None => claimed.pending == Some(Pending::Finished) && !self.is_settled(claimed),
+                Some(known) => {
                     known.exhausted_at != Some(size)
                         && known.stall.as_ref().is_some_and(|stall| stall.size == size)
-                })
+                }
+            }
         })
     }
 

@@ -4,6 +4,7 @@ use malla_contract::Format;
 use memchr::{memchr, memchr2};
 
 use crate::lines::trim_line_end;
+use crate::names::PARQUET;
 
 /// How the bytes of a file are cut into records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +13,8 @@ pub(crate) enum Framing {
     Lines,
     /// A record is a line, or more where line ends stand in quotes (RFC 4180).
     Quoted { delimiter: u8, quote: u8 },
+    /// They are not: records are rows of Parquet.
+    Rows,
 }
 
 /// What a format means for files.
@@ -49,6 +52,12 @@ impl Layout {
                 header: csv.header,
                 extensions: &[".csv", ".tsv", ".txt"],
                 misnamed: "not named like a segment: *.csv, *.tsv or *.txt, also rotated (.1), .gz or .zst",
+            }),
+            Format::Parquet(_) => Some(Self {
+                framing: Framing::Rows,
+                header: false,
+                extensions: PARQUET,
+                misnamed: "not named like a segment: *.parquet or *.parq, not compressed once more",
             }),
             Format::Avro(_) | Format::Protobuf(_) => None,
         }

@@ -1,6 +1,6 @@
 //! The journal of a partition: which bytes of which file a position means.
 //!
-//! An extent is a run of bytes of one file, read as one piece. Extents are numbered from 1; a position is the extent's number
+//! An extent is a run of bytes of one file, or of rows where it is Parquet, read as one piece. Extents are numbered from 1; a position is the extent's number
 //! and the bytes past its start. The journal is append-only JSON Lines, on disk before any line of an extent is handed out.
 
 use std::fs::{self, File, OpenOptions, TryLockError};

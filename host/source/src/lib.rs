@@ -1,4 +1,4 @@
-//! Directories of JSON Lines and topics of Kafka to batches with offsets, and lines to Arrow.
+//! Directories of files and topics of Kafka to batches with offsets, and lines or rows to Arrow.
 //!
 //! A [`Source`] is either. A [`DirectorySource`] finds partitions (sub-folders), a [`PartitionReader`] turns one partition's segments (plain,
 //! gzip or zstd, growing, rotated, compressed later) into bounded batches of [`Lines`], and a [`Decoder`] turns lines
@@ -20,6 +20,7 @@ mod journal;
 mod kafka;
 mod lines;
 mod names;
+mod parquet;
 mod reader;
 mod registry;
 mod repeat;

@@ -1,16 +1,20 @@
 //! Lines of one batch in one buffer.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
-use malla_contract::Format;
+use arrow_array::RecordBatch;
+use malla_contract::Source;
 
+use crate::decode::json_of_row;
 use crate::framing::{Framing, Layout, Scan};
+use crate::parquet::{RowCursor, Wanted, Window};
 
 pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// A batch of lines of one partition, in the order of their offsets.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Lines {
     partition: String,
     from: i64,
@@ -24,6 +28,10 @@ pub struct Lines {
     problems: Vec<LineProblem>,
     /// From this line on, to the next: the record that names the columns.
     headers: Vec<(u32, Arc<[u8]>)>,
+    /// Of Parquet: the lines from this one on are these rows. Between them are only problems.
+    rows: Vec<(u32, RecordBatch)>,
+    /// Bytes of all rows.
+    row_bytes: usize,
 }
 
 /// Why a line is not here whole.
@@ -31,7 +39,7 @@ pub struct Lines {
 pub struct LineProblem {
     /// Index of the line in its batch. [`Lines::line`] gives the part that was kept.
     pub line: u32,
-    /// `line_too_long` or `tombstone`.
+    /// `line_too_long` or `tombstone`; of a file of Parquet that is not read, or not whole, what is wrong with it.
     pub rule: &'static str,
     /// For people; no data.
     pub message: String,
@@ -89,11 +97,16 @@ impl Lines {
         lines
     }
 
-    /// Lines of a text, as a plain file in that format would give them. In a binary format, the text is one line.
+    /// Lines of a text, or rows of Parquet, as a plain file of that source would give them. In a binary format of messages, the
+    /// text is one line.
     #[must_use]
-    pub fn of_file(partition: &str, text: &[u8], format: &Format) -> Self {
+    pub fn of_file(partition: &str, text: &[u8], source: &Source) -> Self {
         let mut lines = Self::beginning(partition, 0);
-        match Layout::of(format) {
+        match Layout::of(&source.format) {
+            Some(layout) if layout.framing == Framing::Rows => {
+                let wanted = Wanted::of(&source.table.columns.clone().into(), &source.format);
+                RowCursor::of(partition.to_owned(), Window::of_bytes(text), 0, &wanted).read_all(&mut lines);
+            }
             Some(layout) => lines.push_text(text, layout.framing, layout.header),
             None => lines.push(text, i64::try_from(text.len()).unwrap_or(i64::MAX)),
         }
@@ -152,6 +165,18 @@ impl Lines {
         self.to = offset;
     }
 
+    /// Rows of Parquet, of `bytes` bytes; `offset` is the position just after each.
+    pub(crate) fn push_rows(&mut self, rows: RecordBatch, bytes: usize, offset: impl Fn(usize) -> i64) {
+        let count = rows.num_rows();
+        let from = u32::try_from(self.ranges.len()).unwrap_or(u32::MAX);
+        let end = self.bytes.len();
+        self.ranges.extend(std::iter::repeat_n(end..end, count));
+        self.offsets.extend((0..count).map(offset));
+        self.to = self.offsets.last().copied().unwrap_or(self.to);
+        self.rows.push((from, rows));
+        self.row_bytes = self.row_bytes.saturating_add(bytes);
+    }
+
     pub(crate) fn push_problem(&mut self, kept: &[u8], offset: i64, rule: &'static str, message: String) {
         let line = u32::try_from(self.ranges.len()).unwrap_or(u32::MAX);
         self.push(kept, offset);
@@ -194,13 +219,30 @@ impl Lines {
         self.ranges.is_empty()
     }
 
-    /// The bytes of a line, without its line end; empty past the last line.
+    /// The bytes of a line, without its line end; empty past the last line. A row of Parquet is written as an object of JSON, with
+    /// the columns of the contract.
     #[must_use]
-    pub fn line(&self, index: usize) -> &[u8] {
-        self.ranges
-            .get(index)
-            .and_then(|range| self.bytes.get(range.clone()))
-            .unwrap_or_default()
+    pub fn line(&self, index: usize) -> Cow<'_, [u8]> {
+        let number = u32::try_from(index).unwrap_or(u32::MAX);
+        let before = self.rows.partition_point(|(from, _)| *from <= number);
+        if let Some((from, rows)) = before.checked_sub(1).and_then(|at| self.rows.get(at))
+            && let Some(row) = usize::try_from(number - from)
+                .ok()
+                .filter(|row| *row < rows.num_rows())
+        {
+            return Cow::Owned(json_of_row(rows, row));
+        }
+        let range = self.ranges.get(index);
+        Cow::Borrowed(
+            range
+                .and_then(|range| self.bytes.get(range.clone()))
+                .unwrap_or_default(),
+        )
+    }
+
+    /// Of Parquet: rows, and the index of the line that is the first of them.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (u32, &RecordBatch)> {
+        self.rows.iter().map(|(from, rows)| (*from, rows))
     }
 
     /// For files whose first record names the columns: that record, without its line end, and the first of the lines that it
@@ -210,7 +252,12 @@ impl Lines {
     }
 
     /// All lines, without their line ends.
-    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+    pub fn iter(&self) -> impl Iterator<Item = Cow<'_, [u8]>> {
+        (0..self.len()).map(|index| self.line(index))
+    }
+
+    /// All lines that are text, without their line ends. Rows of Parquet are none.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &[u8]> {
         self.ranges
             .iter()
             .map(|range| self.bytes.get(range.clone()).unwrap_or_default())
@@ -229,10 +276,10 @@ impl Lines {
         position - i64::from(self.messages)
     }
 
-    /// Total bytes of the lines, without line ends.
+    /// Total bytes of the lines, without line ends, or of the rows in memory.
     #[must_use]
     pub fn byte_len(&self) -> usize {
-        self.bytes.len()
+        self.bytes.len().saturating_add(self.row_bytes)
     }
 
     /// Lines that could not be read whole, by index.

@@ -76,12 +76,17 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
         })
 }
 
+/// What the names of Parquet files end with.
+pub(crate) const PARQUET: &[&str] = &[".parquet", ".parq"];
+
 /// How a segment is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Packing {
     Plain,
     Gzip,
     Zstd,
+    /// In itself: what can be read of it are rows.
+    Parquet,
 }
 
 /// What a file name says about a segment.
@@ -113,6 +118,17 @@ pub(crate) fn segment_name(name: &str, extensions: &[&str]) -> Option<SegmentNam
         let end = lower.get(..stem.len())?.rfind(extension)? + extension.len();
         stem.get(end..).filter(|rest| is_rotation(rest)).map(|_| end)
     })?;
+    let is_parquet = PARQUET.iter().any(|extension| {
+        lower
+            .get(..base_len)
+            .is_some_and(|base| base.ends_with(extension))
+    });
+    let packing = match packing {
+        Packing::Plain if is_parquet => Packing::Parquet,
+        // Compressed as a whole it could only be read from its start, and its pages are compressed anyway.
+        _ if is_parquet => return None,
+        packing => packing,
+    };
     Some(SegmentName {
         stem: stem.to_owned(),
         base: stem.get(..base_len)?.to_owned(),
@@ -196,6 +212,22 @@ mod tests {
                 expected.map(|(base, packing)| (base.to_owned(), packing)),
                 "{name}"
             );
+        }
+    }
+
+    #[test]
+    fn parquet_is_not_packed_again() {
+        let packing = |name| segment_name(name, PARQUET).map(|segment| segment.packing);
+        for (name, expected) in [
+            ("a.parquet", Some(Packing::Parquet)),
+            ("part-0-1f.c000.snappy.parquet", Some(Packing::Parquet)),
+            ("A.PARQ", Some(Packing::Parquet)),
+            ("a.parquet.1", Some(Packing::Parquet)),
+            ("a.parquet.gz", None),
+            ("a.parquet.crc", None),
+            ("_SUCCESS", None),
+        ] {
+            assert_eq!(packing(name), expected, "{name}");
         }
     }
 

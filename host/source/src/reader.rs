@@ -8,6 +8,7 @@ use crate::directory::DirectoryConfig;
 use crate::framing::Layout;
 use crate::journal::{EXTENT_BYTES, Extent, Journal, position};
 use crate::names::Packing;
+use crate::parquet::Wanted;
 use crate::scan::scan_segments;
 use crate::warnings::Warnings;
 use crate::{Lines, SourceError, SourceWarning};
@@ -51,6 +52,8 @@ pub(crate) struct Place {
     pub(crate) canonical_root: PathBuf,
     pub(crate) is_root: bool,
     pub(crate) layout: Layout,
+    /// What is read of files of Parquet.
+    pub(crate) wanted: Wanted,
 }
 
 /// Reads one partition: its segments one after the other in natural order of their names, and what has grown since in turns.
@@ -158,6 +161,11 @@ impl PartitionReader {
         self.position
     }
 
+    /// Whether the journal says what a position means.
+    pub(crate) fn knows(&self, position: i64) -> bool {
+        self.journal.locate(position).is_some()
+    }
+
     /// What was met since the last call; each is also logged.
     pub fn take_warnings(&mut self) -> Vec<SourceWarning> {
         self.warnings.take()
@@ -259,7 +267,8 @@ impl PartitionReader {
     /// Starts to read a file at `self.byte`.
     pub(crate) fn start(&mut self, claimed: Claimed) -> bool {
         let found = &claimed.found;
-        match Cursor::open(&found.path, found.segment.packing, self.byte, self.place.layout) {
+        let place = &self.place;
+        match Cursor::open(&claimed, self.byte, place.layout, &place.wanted) {
             Ok(cursor) => {
                 self.reading = Some(Reading {
                     cursor,

@@ -6,8 +6,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use malla_contract::Format;
-
 use crate::kafka::{self, KafkaConfig};
 use crate::names::journal_name;
 use crate::sftp::{self, SftpConfig};
@@ -66,11 +64,16 @@ impl Replay {
         })
     }
 
-    /// Of files on a server, where they are or where they were archived. `scratch` is an empty folder.
+    /// Of files on a server, where they are or where they were archived. `spool` says what of them is read, and `scratch` is an empty
+    /// folder.
     ///
     /// # Errors
     /// A folder cannot be made.
-    pub fn sftp(config: &SftpConfig, format: &Format, scratch: &Path) -> Result<Self, SourceError> {
+    pub fn sftp(
+        config: &SftpConfig,
+        spool: impl FnOnce(DirectoryConfig) -> DirectoryConfig,
+        scratch: &Path,
+    ) -> Result<Self, SourceError> {
         config.check()?;
         let files = scratch.join("files");
         fs::create_dir_all(&files).map_err(|error| SourceError::Io {
@@ -78,7 +81,7 @@ impl Replay {
             path: files.clone(),
             error,
         })?;
-        let spool = DirectoryConfig::new(&files, scratch.join("journals")).with_format(format);
+        let spool = spool(DirectoryConfig::new(&files, scratch.join("journals")));
         Ok(Self(Kind::Sftp {
             config: Box::new(config.clone()),
             spool: Box::new(DirectorySource::open(spool)?),

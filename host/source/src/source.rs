@@ -31,7 +31,7 @@ pub enum Reader {
 }
 
 /// What a reader has.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Read {
     /// The next lines.
     Lines(Lines),

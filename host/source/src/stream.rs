@@ -40,7 +40,7 @@ impl Stream {
         }
         let buffered = |file| BufReader::with_capacity(PACKED_BUFFER, file);
         Ok(match packing {
-            Packing::Plain => Self::Plain(file),
+            Packing::Plain | Packing::Parquet => Self::Plain(file),
             Packing::Gzip => Self::Gzip(Box::new(MultiGzDecoder::new(buffered(file)))),
             Packing::Zstd => Self::Zstd(Box::new(zstd::Decoder::with_buffer(buffered(file))?)),
         })

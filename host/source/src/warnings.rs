@@ -27,6 +27,7 @@ impl Warnings {
                 | SourceWarning::Unreadable { .. }
                 | SourceWarning::Unfinished { .. }
                 | SourceWarning::Damaged { .. }
+                | SourceWarning::NotWhole { .. }
         );
         if standing && !self.standing.insert(warning.clone()) {
             return;

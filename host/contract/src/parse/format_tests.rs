@@ -69,6 +69,17 @@ fn schemas_stand_in_the_contract() {
 }
 
 #[test]
+fn parquet_may_say_whose_its_times_are() {
+    let none = crate::Parquet::default();
+    assert_eq!(format("format: parquet"), Ok(Format::Parquet(none)));
+    let bogota = crate::Parquet {
+        utc_offset: Some(-5 * 3600),
+    };
+    let fields = "format: parquet\nparquet: { utcOffset: '-05:00' }";
+    assert_eq!(format(fields), Ok(Format::Parquet(bogota)));
+}
+
+#[test]
 fn what_is_wrong_says_how_to_mend_it() {
     let cases = [
         "format: cvs",
@@ -80,6 +91,7 @@ fn what_is_wrong_says_how_to_mend_it() {
         "format: protobuf",
         "format: protobuf\nprotobuf: { message: Venta, descriptors: '%' }",
         "format: protobuf\nprotobuf: { descriptors: 'AQID' }",
+        "format: parquet\nparquet: { utcOffset: Bogota, compression: zstd }",
     ];
     let said: Vec<String> = cases
         .iter()
@@ -101,6 +113,8 @@ fn what_is_wrong_says_how_to_mend_it() {
     line 18: customProperties[0].value[0]: a source of format `protobuf` needs `protobuf`: add it, with `message` and `descriptors`
     line 21: customProperties[0].value[0].protobuf.descriptors: no base64 of descriptors: write what `protoc --include_imports -o /dev/stdout your.proto | base64` prints
     line 21: customProperties[0].value[0].protobuf: the Protobuf format needs `message`: add it
+    line 21: customProperties[0].value[0].parquet.compression: unknown field in the Parquet format: remove it, or use one of `utcOffset`
+    line 21: customProperties[0].value[0].parquet.utcOffset: `Bogota` is no offset from UTC: write hours and minutes, such as "-05:00"
     "#);
 }
 

@@ -3,7 +3,7 @@
 use data_encoding::BASE64;
 
 use crate::errors::{ContractErrors, shown};
-use crate::format::{Avro, Csv, DateFormat, Encoding, Format, Protobuf};
+use crate::format::{Avro, Csv, DateFormat, Encoding, Format, Parquet, Protobuf};
 use crate::yaml::At;
 
 /// The format of one entry of `mallaSources`. Where its options are wrong, that was said, and defaults stand in.
@@ -33,6 +33,9 @@ pub(crate) fn read(source: &At<'_>, errors: &mut ContractErrors) -> Format {
                 Format::Json
             }
         },
+        "parquet" => Format::Parquet(Parquet {
+            utc_offset: options.and_then(|at| utc_offset(&at, errors)),
+        }),
         _ => Format::Json,
     }
 }

@@ -443,6 +443,7 @@ pub(crate) static MALLA_SOURCE: Object = object(
         may("csv", Shape::Map(&MALLA_CSV)),
         may("avro", Shape::Map(&MALLA_AVRO)),
         may("protobuf", Shape::Map(&MALLA_PROTOBUF)),
+        may("parquet", Shape::Map(&MALLA_PARQUET)),
     ],
 );
 
@@ -467,6 +468,8 @@ static MALLA_PROTOBUF: Object = object(
     "the Protobuf format",
     &[must("message", Shape::Text), must("descriptors", Shape::Text)],
 );
+
+static MALLA_PARQUET: Object = object("the Parquet format", &[may("utcOffset", Shape::Text)]);
 
 pub(crate) static MALLA_STEP: Object = object(
     "a step",

@@ -78,18 +78,18 @@ fn test(dir: &Path) -> Result<ExitCode> {
     })
 }
 
-/// What is in testdata/<source>.jsonl or .csv, by source.
+/// What is in testdata/<source>.jsonl, .csv or .parquet, by source.
 fn test_data(dir: &Path) -> Result<Vec<(String, Vec<u8>)>> {
     let folder = dir.join("testdata");
     let mut data = Vec::new();
     for entry in std::fs::read_dir(&folder).with_context(|| {
         format!(
-            "cannot read `{}`: put events in testdata/<source>.jsonl or .csv",
+            "cannot read `{}`: put events in testdata/<source>.jsonl, .csv or .parquet",
             folder.display()
         )
     })? {
         let path = entry?.path();
-        let (Some(stem), Some("jsonl" | "csv")) = (
+        let (Some(stem), Some("jsonl" | "csv" | "parquet")) = (
             path.file_stem().and_then(|stem| stem.to_str()),
             path.extension().and_then(|e| e.to_str()),
         ) else {
@@ -100,7 +100,7 @@ fn test_data(dir: &Path) -> Result<Vec<(String, Vec<u8>)>> {
     }
     if data.is_empty() {
         bail!(
-            "no events in `{}`: put some in testdata/<source>.jsonl or .csv",
+            "no events in `{}`: put some in testdata/<source>.jsonl, .csv or .parquet",
             folder.display()
         );
     }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use malla_pipeline::{Config, SourceConfig};
-use malla_simulate::{Report, Simulator};
+use malla_simulate::{Export, Report, Simulator};
 use malla_source::{KafkaConfig, KafkaWriter};
 
 use crate::cli;
@@ -21,10 +21,18 @@ pub(crate) fn simulate(arguments: &cli::Simulate) -> Result<ExitCode> {
         Some(source) => (vec![Simulator::new(arguments.seed, domain, source)?], true),
         None => (Simulator::of(arguments.seed, domain)?, false),
     };
+    let export = match arguments.format {
+        cli::Export::Csv => Export::Csv,
+        cli::Export::Parquet => Export::Parquet,
+    };
+    if export != Export::Csv && !simulators.iter().any(Simulator::is_export) {
+        bail!("--format is for nightly exports: devoluciones of ventas, and catalogo of producto");
+    }
     // Every source has its place before the first one is written.
     let places = simulators
         .into_iter()
         .map(|simulator| {
+            let simulator = simulator.with_export(export);
             Ok((
                 place(&config, domain, simulator.source(), arguments.to)?,
                 simulator,
@@ -40,6 +48,11 @@ pub(crate) fn simulate(arguments: &cli::Simulate) -> Result<ExitCode> {
         };
         let report = match place {
             SourceConfig::Directory(directory) => simulator.write(directory, events)?,
+            SourceConfig::Kafka(kafka) if simulator.is_export() && export == Export::Parquet => bail!(
+                "topic `{}` cannot have files of Parquet: give {domain}.{} a `directory` in malla.toml",
+                kafka.topic,
+                simulator.source()
+            ),
             SourceConfig::Kafka(kafka) => {
                 let counters = config.state.join("simulated").join(&kafka.topic);
                 send(&mut simulator, kafka, &counters, events)?

@@ -114,7 +114,7 @@ impl Mesh {
                 path: std::env::temp_dir(),
                 source,
             })?;
-            let replay = self.replay(before, scratch.path())?;
+            let replay = self.replay(before, after, scratch.path())?;
             let mut decoders = (before.decoder()?, after.decoder()?);
             for (partition, ranges) in &plans {
                 match again(&replay, partition, ranges) {
@@ -173,17 +173,19 @@ impl Mesh {
         Ok(found)
     }
 
-    fn replay(&self, flow: &Flow, scratch: &std::path::Path) -> Result<Replay, SourceError> {
+    /// Of the batches of `flow`, with what `after` reads of them.
+    fn replay(&self, flow: &Flow, after: &Flow, scratch: &std::path::Path) -> Result<Replay, SourceError> {
         let (domain, source) = (&flow.domain, &flow.source);
+        let read = |config: DirectoryConfig| config.with_source(source).with_columns_of(&after.source);
         match &flow.place {
             SourceConfig::Directory(directory) => {
                 let config = DirectoryConfig::new(directory, self.journals(domain, &source.name));
-                Replay::directory(config.with_format(&source.format), scratch)
+                Replay::directory(read(config), scratch)
             }
             SourceConfig::Kafka(config) => {
                 Ok(Replay::kafka(config, &crate::run::group(domain, &source.name)))
             }
-            SourceConfig::Sftp(config) => Replay::sftp(config, &source.format, scratch),
+            SourceConfig::Sftp(config) => Replay::sftp(config, read, scratch),
         }
     }
 }

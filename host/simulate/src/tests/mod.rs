@@ -1,4 +1,5 @@
 mod catalogue;
+mod parquet;
 mod returns;
 mod shipments;
 

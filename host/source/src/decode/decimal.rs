@@ -139,6 +139,18 @@ pub(crate) fn rescale(unscaled: i128, from: u32, precision: u8, scale: u8) -> Re
     }
 }
 
+/// All digits of a number that is multiplied by ten to the power of `scale`.
+pub(crate) fn decimal_text(unscaled: i128, scale: u32) -> String {
+    let scale = usize::try_from(scale).unwrap_or(0).min(1000);
+    let digits = format!("{:0>width$}", unscaled.unsigned_abs(), width = scale + 1);
+    let (whole, fraction) = digits
+        .split_at_checked(digits.len().saturating_sub(scale))
+        .unwrap_or((&digits, ""));
+    let sign = if unscaled < 0 { "-" } else { "" };
+    let point = if scale > 0 { "." } else { "" };
+    format!("{sign}{whole}{point}{fraction}")
+}
+
 /// An exponent, held at a bound that is out of every range but cannot overflow.
 fn parse_exponent(text: &[u8]) -> Result<i64, DecimalError> {
     let (negative, digits) = match text {
@@ -236,6 +248,9 @@ mod tests {
 
     #[test]
     fn scales_change_exactly() {
+        assert_eq!(decimal_text(-5, 2), "-0.05");
+        assert_eq!(decimal_text(1234, 2), "12.34");
+        assert_eq!(decimal_text(7, 0), "7");
         assert_eq!(rescale(1250, 2, 18, 2), Ok(1250));
         assert_eq!(rescale(125, 1, 18, 2), Ok(1250));
         assert_eq!(rescale(-12500, 3, 18, 2), Ok(-1250));

@@ -6,6 +6,7 @@ mod csv;
 mod decimal;
 mod flat;
 mod object;
+mod parquet;
 mod protobuf;
 pub(crate) mod rule;
 #[cfg(test)]
@@ -16,8 +17,8 @@ mod value;
 
 use std::sync::Arc;
 
-use arrow_array::{RecordBatch, RecordBatchOptions};
-use arrow_schema::SchemaRef;
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow_schema::{ArrowError, SchemaRef};
 use malla_contract::{Format, Source};
 
 use self::avro::AvroReader;
@@ -25,9 +26,11 @@ use self::columns::ColumnBuilder;
 use self::csv::CsvReader;
 use self::flat::read_flat;
 use self::object::{Flaw, Shape, read_object};
+use self::parquet::RowsReader;
+pub(crate) use self::parquet::{json_of_row, why_not};
 use self::protobuf::ProtobufReader;
 use self::value::Cell;
-use crate::{Lines, SchemaLookup, SourceError};
+use crate::{LineProblem, Lines, SchemaLookup, SourceError};
 
 /// The most text of one batch: Arrow counts it in 32 bits.
 const MAX_TEXT: usize = (1 << 31) - 1;
@@ -49,6 +52,8 @@ enum RowReader {
     Csv(Box<CsvReader>),
     Avro(Box<AvroReader>),
     Protobuf(Box<ProtobufReader>),
+    /// A batch of rows at once.
+    Parquet(RowsReader),
 }
 
 /// Why a line is no row, or why nothing can be said of it now.
@@ -133,6 +138,7 @@ impl Decoder {
                 let reader = ProtobufReader::new(protobuf, &shape).map_err(wrong)?;
                 RowReader::Protobuf(Box::new(reader))
             }
+            Format::Parquet(parquet) => RowReader::Parquet(RowsReader::new(*parquet)),
         };
         Ok(Self {
             table: source.table.name.clone(),
@@ -153,6 +159,28 @@ impl Decoder {
     /// # Errors
     /// A schema that messages name cannot be had now; never for what is in the lines.
     pub fn decode(&mut self, lines: &Lines) -> Result<Decoded, SourceError> {
+        match self.reader {
+            RowReader::Parquet(reader) => self.decode_rows(reader, lines),
+            _ => self.decode_lines(lines),
+        }
+    }
+
+    /// Columns at once, since they come as such.
+    fn decode_rows(&self, reader: RowsReader, lines: &Lines) -> Result<Decoded, SourceError> {
+        let read = reader
+            .read(&self.shape, lines)
+            .map_err(|error| self.misfit(error))?;
+        let mut failed: Vec<DecodeFailure> = lines.problems().iter().map(failure_of).collect();
+        failed.extend(
+            read.flaws
+                .into_iter()
+                .map(|(line, flaw)| self.failure(line, flaw)),
+        );
+        failed.sort_by_key(|failure| failure.line);
+        self.decoded(read.columns, read.rows, failed)
+    }
+
+    fn decode_lines(&mut self, lines: &Lines) -> Result<Decoded, SourceError> {
         let mut builders: Vec<ColumnBuilder> = self
             .shape
             .columns
@@ -172,15 +200,9 @@ impl Decoder {
         }
 
         let mut text = 0_usize;
-        for (line, bytes) in (0_u32..).zip(lines.iter()) {
+        for (line, bytes) in (0_u32..).zip(lines.texts()) {
             if let Some(problem) = problems.next_if(|problem| problem.line == line) {
-                failed.push(DecodeFailure {
-                    line,
-                    rule: problem.rule,
-                    column: None,
-                    at: None,
-                    message: problem.message.clone(),
-                });
+                failed.push(failure_of(problem));
                 continue;
             }
             while let Some((_, header)) = headers.next_if(|(from, _)| *from <= line) {
@@ -210,14 +232,26 @@ impl Decoder {
         }
 
         let columns = builders.iter_mut().map(ColumnBuilder::finish).collect();
+        self.decoded(columns, rows, failed)
+    }
+
+    fn decoded(
+        &self,
+        columns: Vec<ArrayRef>,
+        rows: Vec<u32>,
+        failed: Vec<DecodeFailure>,
+    ) -> Result<Decoded, SourceError> {
         let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
-        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options).map_err(
-            |error| SourceError::Arrow {
-                table: self.table.clone(),
-                error,
-            },
-        )?;
+        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
+            .map_err(|error| self.misfit(error))?;
         Ok(Decoded { batch, rows, failed })
+    }
+
+    fn misfit(&self, error: ArrowError) -> SourceError {
+        SourceError::Arrow {
+            table: self.table.clone(),
+            error,
+        }
     }
 
     fn failure(&self, line: u32, flaw: Flaw) -> DecodeFailure {
@@ -258,7 +292,19 @@ impl RowReader {
             Self::Csv(csv) => Ok(csv.read(shape, line, cells)?),
             Self::Avro(avro) => avro.read(shape, line, cells),
             Self::Protobuf(protobuf) => Ok(protobuf.read(shape, line, cells)?),
+            // Its rows are no lines, and come another way.
+            Self::Parquet(_) => Err(Flaw::of_line(rule::INVALID_PARQUET, None, "not a row").into()),
         }
+    }
+}
+
+fn failure_of(problem: &LineProblem) -> DecodeFailure {
+    DecodeFailure {
+        line: problem.line,
+        rule: problem.rule,
+        column: None,
+        at: None,
+        message: problem.message.clone(),
     }
 }
 

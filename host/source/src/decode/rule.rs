@@ -12,7 +12,7 @@ pub(crate) const TOO_DEEP: &str = "too_deep";
 pub(crate) const INVALID_DECIMAL: &str = "invalid_decimal";
 pub(crate) const INVALID_TIMESTAMP: &str = "invalid_timestamp";
 pub(crate) const INVALID_DATE: &str = "invalid_date";
-/// Of CSV: the header does not name a required column.
+/// Of CSV: the header does not name a required column. Of Parquet: the file does not have it.
 pub(crate) const MISSING_COLUMN: &str = "missing_column";
 /// Of CSV: the header names a column twice, or none, or cannot be read.
 pub(crate) const INVALID_HEADER: &str = "invalid_header";
@@ -25,6 +25,8 @@ pub(crate) const INVALID_AVRO: &str = "invalid_avro";
 pub(crate) const UNKNOWN_SCHEMA: &str = "unknown_schema";
 /// Bytes that are no message of the type.
 pub(crate) const INVALID_PROTOBUF: &str = "invalid_protobuf";
+/// A file that is no Parquet, is damaged or cut off, or whose footer lies: all of it, or the rest of a row group.
+pub(crate) const INVALID_PARQUET: &str = "invalid_parquet";
 /// Given by the reader.
 pub(crate) const LINE_TOO_LONG: &str = "line_too_long";
 
@@ -32,7 +34,7 @@ pub(crate) const LINE_TOO_LONG: &str = "line_too_long";
 pub(crate) const TOMBSTONE: &str = "tombstone";
 
 /// Every rule of this crate.
-pub(crate) const ALL: [&str; 22] = [
+pub(crate) const ALL: [&str; 23] = [
     EMPTY_LINE,
     INVALID_UTF8,
     INVALID_JSON,
@@ -53,6 +55,7 @@ pub(crate) const ALL: [&str; 22] = [
     INVALID_AVRO,
     UNKNOWN_SCHEMA,
     INVALID_PROTOBUF,
+    INVALID_PARQUET,
     LINE_TOO_LONG,
     TOMBSTONE,
 ];

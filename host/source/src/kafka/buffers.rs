@@ -234,7 +234,7 @@ mod tests {
         };
         assert_eq!(lines.problems().len(), 1);
         assert_eq!(lines.problems()[0].rule, "tombstone");
-        assert_eq!(lines.line(0), b"t-1");
+        assert_eq!(lines.line(0).as_ref(), b"t-1");
     }
 
     #[test]

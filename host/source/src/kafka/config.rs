@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use chrono::{DateTime, Utc};
+use malla_contract::Format;
 use rdkafka::ClientConfig;
 use serde::Deserialize;
 
@@ -138,6 +139,20 @@ impl KafkaConfig {
             }
         }
         Ok(())
+    }
+
+    /// Whether events of a format can be messages.
+    ///
+    /// # Errors
+    /// They are files.
+    pub fn check_format(&self, format: &Format) -> Result<(), SourceError> {
+        match format {
+            Format::Parquet(_) => Err(SourceError::NotInMessages {
+                topic: self.topic.clone(),
+                format: format.as_str(),
+            }),
+            Format::Json | Format::Csv(_) | Format::Avro(_) | Format::Protobuf(_) => Ok(()),
+        }
     }
 
     /// For a consumer or a producer. `group` where the settings name none.

@@ -228,8 +228,11 @@ fn a_tombstone_and_an_empty_message_are_lines() {
     assert_eq!(lines.len(), 3);
     assert_eq!(lines.problems().len(), 1);
     assert_eq!(lines.problems()[0].rule, "tombstone");
-    assert_eq!(lines.line(0), b"t-1");
-    assert_eq!((lines.line(1), lines.line(2)), (&b""[..], &b"null"[..]));
+    assert_eq!(lines.line(0).as_ref(), b"t-1");
+    assert_eq!(
+        (lines.line(1).as_ref(), lines.line(2).as_ref()),
+        (&b""[..], &b"null"[..])
+    );
 }
 
 #[test]

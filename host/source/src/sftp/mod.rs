@@ -15,7 +15,6 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
-use malla_contract::Format;
 
 pub use self::config::{Secret, SftpConfig};
 pub(crate) use self::fetch::fetch_again;
@@ -86,14 +85,14 @@ impl SftpSource {
         config: &SftpConfig,
         spool: &Path,
         journals: &Path,
-        format: &Format,
+        source: &malla_contract::Source,
     ) -> Result<Self, SourceError> {
         config.check()?;
         config.login()?;
-        let extensions = Layout::of(format)
+        let extensions = Layout::of(&source.format)
             .ok_or_else(|| SourceError::NotInFiles {
                 path: config.folder.clone().into(),
-                format: format.as_str(),
+                format: source.format.as_str(),
             })?
             .extensions;
         let files = spool.join("files");
@@ -106,8 +105,9 @@ impl SftpSource {
             })?;
         }
         // What is left of an earlier process is fetched again, unless it is there whole.
-        let mut spool_config = DirectoryConfig::new(&files, journals).with_format(format);
+        let mut spool_config = DirectoryConfig::new(&files, journals).with_source(source);
         spool_config.settle = Duration::ZERO;
+        spool_config.abandon = Duration::ZERO;
         let shared = Arc::new(Shared {
             config: config.clone(),
             state: Mutex::default(),
@@ -246,8 +246,8 @@ impl SftpSource {
         }
     }
 
-    /// A journal says which bytes have which position. For a file that never grows it is the same each time it is made, so it
-    /// is made anew: it may be another host's turn.
+    /// A journal says which bytes or rows have which position. For a file that never grows it is the same each time it is made, so
+    /// it is made anew, as far as the position: it may be another host's turn.
     fn reader(&self, partition: &str, position: Option<i64>) -> Result<PartitionReader, SourceError> {
         let journal = self.spool_config.state_dir.join(journal_name(partition));
         match fs::remove_file(&journal) {
@@ -264,7 +264,7 @@ impl SftpSource {
         let Some(position) = position.filter(|position| *position > 0) else {
             return Ok(reader);
         };
-        while reader.next(BatchLimit::default(), Mode::Drain)?.is_some() {}
+        while !reader.knows(position) && reader.next(BatchLimit::default(), Mode::Drain)?.is_some() {}
         drop(reader);
         self.spool.reader(partition, position)
     }

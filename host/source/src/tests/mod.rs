@@ -4,6 +4,7 @@ mod basics;
 mod csv;
 mod mess;
 mod model;
+mod parquet;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use flate2::write::GzEncoder;
-use malla_contract::Format;
+use malla_contract::{Format, Source};
 use tempfile::TempDir;
 
 use crate::{BatchLimit, DirectoryConfig, DirectorySource, Lines, Mode, PartitionReader, SourceError};
@@ -23,6 +24,8 @@ struct Bed {
     max_line_bytes: usize,
     abandon: Duration,
     format: Format,
+    /// In place of the format, where columns count.
+    of: Option<Source>,
 }
 
 impl Bed {
@@ -33,6 +36,7 @@ impl Bed {
             max_line_bytes: 1 << 20,
             abandon: Duration::from_secs(60),
             format: Format::Json,
+            of: None,
         };
         fs::create_dir_all(bed.path("")).unwrap();
         bed
@@ -51,8 +55,11 @@ impl Bed {
     }
 
     fn source(&self) -> DirectorySource {
-        let mut config =
-            DirectoryConfig::new(self.root(), self.dir.path().join("state")).with_format(&self.format);
+        let config = DirectoryConfig::new(self.root(), self.dir.path().join("state"));
+        let mut config = match &self.of {
+            Some(source) => config.with_source(source),
+            None => config.with_format(&self.format),
+        };
         config.abandon = self.abandon;
         config.settle = self.settle;
         config.max_line_bytes = self.max_line_bytes;
@@ -120,7 +127,7 @@ const SMALL: BatchLimit = BatchLimit {
 fn texts(lines: &Lines) -> Vec<String> {
     lines
         .iter()
-        .map(|line| String::from_utf8_lossy(line).into_owned())
+        .map(|line| String::from_utf8_lossy(&line).into_owned())
         .collect()
 }
 

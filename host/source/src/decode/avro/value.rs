@@ -7,6 +7,7 @@ use malla_contract::ColumnType;
 
 use super::input::{Input, MAX_DEPTH, too_deep};
 use super::schema::{Schema, Type, Unit};
+use crate::decode::decimal::decimal_text;
 use crate::decode::object::Flaw;
 use crate::decode::rule;
 use crate::decode::time::{date_text, timestamp_text};
@@ -177,17 +178,6 @@ fn write_text(out: &mut String, text: &str) {
     out.push_str(&serde_json::Value::from(text).to_string());
 }
 
-fn decimal_text(unscaled: i128, scale: u32) -> String {
-    let scale = usize::try_from(scale).unwrap_or(0).min(1000);
-    let digits = format!("{:0>width$}", unscaled.unsigned_abs(), width = scale + 1);
-    let (whole, fraction) = digits
-        .split_at_checked(digits.len().saturating_sub(scale))
-        .unwrap_or((&digits, ""));
-    let sign = if unscaled < 0 { "-" } else { "" };
-    let point = if scale > 0 { "." } else { "" };
-    format!("{sign}{whole}{point}{fraction}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -206,8 +196,5 @@ mod tests {
         ] {
             assert_eq!(twos_complement(bytes), expected, "{bytes:?}");
         }
-        assert_eq!(decimal_text(-5, 2), "-0.05");
-        assert_eq!(decimal_text(1234, 2), "12.34");
-        assert_eq!(decimal_text(7, 0), "7");
     }
 }

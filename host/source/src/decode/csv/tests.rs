@@ -31,7 +31,7 @@ fn spanish() -> Csv {
 
 fn decode(csv: Csv, text: &[u8]) -> Decoded {
     let source = source(csv);
-    let lines = Lines::of_file("p", text, &source.format);
+    let lines = Lines::of_file("p", text, &source);
     Decoder::new(&source).unwrap().decode(&lines).unwrap()
 }
 
@@ -260,7 +260,7 @@ proptest! {
         let mut text = if named { b"id;monto;dia;hora;razon;activo;cantidad\n".to_vec() } else { Vec::new() };
         text.extend(bytes);
         let source = source(csv);
-        let lines = Lines::of_file("p", &text, &source.format);
+        let lines = Lines::of_file("p", &text, &source);
         let decoded = Decoder::new(&source).unwrap().decode(&lines).unwrap();
         let mut all: Vec<u32> = decoded.rows.iter().copied().chain(decoded.failed.iter().map(|f| f.line)).collect();
         all.sort_unstable();
