@@ -306,6 +306,8 @@ pub enum TrialError {
     Decode(#[from] SourceError),
     #[error(transparent)]
     View(#[from] Refusal),
+    #[error("its checks cannot be run: {0}")]
+    Check(RunError),
     #[error("column `{column}`: {source}")]
     Mask { column: String, source: MaskError },
     #[error(transparent)]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::Schema;
+use arrow_select::filter::filter_record_batch;
 use malla_contract::{Contract, Product, Source, Step};
 use malla_privacy::KeyStore;
 use malla_query::{Functions, QueryError, plan_promised};
@@ -14,6 +15,7 @@ use malla_source::{Decoder, Lines};
 use crate::batch::view;
 use crate::error::TrialError;
 use crate::functions::{FunctionTrial, PluginFunctions, try_function};
+use crate::gold::misfit as gold_misfit;
 use crate::plan::{self, View};
 
 /// What a step made of test data.
@@ -27,7 +29,7 @@ pub struct TrialReport {
     pub lines: u64,
     /// Rows that came out.
     pub kept: u64,
-    /// Lines that did not decode and rows that were rejected, by rule.
+    /// Lines that did not decode, rows that were rejected and those that break a check of single rows, by rule or check.
     pub refused: BTreeMap<String, u64>,
     /// Why the whole batch failed.
     pub failure: Option<String>,
@@ -136,8 +138,9 @@ async fn try_gold(contract: &Contract, plugin: &Plugin) -> Vec<GoldTrial> {
     trials
 }
 
-/// The columns that one of the two has and the other has not.
+/// The columns that one of the two has and the other has not, or the first that is of a type that cannot be stored.
 fn misfit(promised: &Product, found: &Schema) -> Option<String> {
+    let of_another_type = gold_misfit(&promised.table.schema(), found);
     let promised = promised.table.columns.iter().map(|column| column.name.as_str());
     let promised: BTreeSet<&str> = promised.collect();
     let found: BTreeSet<&str> = found.fields().iter().map(|field| field.name().as_str()).collect();
@@ -148,7 +151,9 @@ fn misfit(promised: &Product, found: &Schema) -> Option<String> {
     let missing = listed(promised.difference(&found).collect());
     let more = listed(found.difference(&promised).collect());
     match (missing.as_str(), more.as_str()) {
-        ("", "") => None,
+        ("", "") => of_another_type.map(|(name, found, wanted)| {
+            format!("its SQL gives `{name}` as {found}, and the contract promises {wanted}: write CAST(.. AS {wanted})")
+        }),
         ("", more) => Some(format!(
             "its SQL gives {more}, which the contract does not promise"
         )),
@@ -156,6 +161,18 @@ fn misfit(promised: &Product, found: &Schema) -> Option<String> {
             "its SQL does not give {missing}, which the contract promises"
         )),
     }
+}
+
+/// Rows that the host would put into quarantine, with the check that each breaks.
+fn unfit(product: &Product, name: &str, rows: &RecordBatch) -> Result<BTreeMap<usize, String>, TrialError> {
+    let report = plan::checks(name, product)?
+        .run(rows)
+        .map_err(TrialError::Check)?;
+    let mut first = BTreeMap::new();
+    for (row, check) in report.rejections() {
+        first.entry(row).or_insert_with(|| check.name.clone());
+    }
+    Ok(first)
 }
 
 struct Trial<'a> {
@@ -200,7 +217,13 @@ impl Trial<'_> {
                 for rejection in &output.rejected {
                     *report.refused.entry(rejection.rule.clone()).or_default() += 1;
                 }
-                report.kept = output.batch.num_rows() as u64;
+                let unfit = unfit(product, &report.product, &output.batch)?;
+                for check in unfit.values() {
+                    *report.refused.entry(check.clone()).or_default() += 1;
+                }
+                let fit = (0..output.batch.num_rows()).map(|row| Some(!unfit.contains_key(&row)));
+                let rows = filter_record_batch(&output.batch, &fit.collect())?;
+                report.kept = rows.num_rows() as u64;
                 let open: Vec<usize> = (0..product.table.columns.len())
                     .filter(|index| {
                         product
@@ -210,7 +233,7 @@ impl Trial<'_> {
                             .is_some_and(|column| !column.needs_mask())
                     })
                     .collect();
-                report.rows = Some(output.batch.project(&open)?);
+                report.rows = Some(rows.project(&open)?);
             }
             Err(error) => report.failure = Some(error.to_string()),
         }

@@ -74,12 +74,12 @@ async fn a_table_of_another_schema_is_refused_by_column() {
         .unwrap_err();
     assert_eq!(
         column(added),
-        ("nueva".into(), "Utf8 not null".into(), "absent".into())
+        ("nueva".into(), "required string".into(), "absent".into())
     );
     let removed = open(|f| drop(f.remove(0))).await.unwrap_err();
     assert_eq!(
         column(removed),
-        ("id".into(), "absent".into(), "Int64 not null".into())
+        ("id".into(), "absent".into(), "required bigint".into())
     );
 
     // Another order, and a column that became required, are no other table.

@@ -22,6 +22,7 @@ use malla_quality::{Status, Totals};
 use malla_query::{Governance, Limits, Query, QueryResult};
 
 pub(crate) use plan::GoldPlan;
+pub(crate) use plan::misfit;
 use plan::widens;
 pub(crate) use schedule::{GoldReport, Goldsmith};
 pub(crate) use versions::last_made;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow_schema::{DataType, SchemaRef};
+use arrow_schema::{DataType, Schema, SchemaRef};
 use malla_contract::{CheckKind, CheckSeverity, Column, Contract, Date, Product, type_name};
 use malla_lake::{Layer, TableId, TableSpec};
 use malla_policy::{Inflow, Policy};
@@ -157,21 +157,15 @@ impl GoldPlan {
                 found: names(found),
             });
         }
-        for field in wanted.fields() {
-            let Ok(there) = found.field_with_name(field.name()) else {
-                continue;
-            };
-            let (from, to) = (there.data_type(), field.data_type());
-            if from != to && !widens(from, to) {
-                return Err(Refusal::GoldType {
-                    product: self.product.clone(),
-                    column: field.name().clone(),
-                    wanted: type_name(to),
-                    found: type_name(from),
-                });
-            }
+        match misfit(wanted, found) {
+            None => Ok(()),
+            Some((column, found, wanted)) => Err(Refusal::GoldType {
+                product: self.product.clone(),
+                column,
+                wanted,
+                found,
+            }),
         }
-        Ok(())
     }
 
     /// Whether a check is about rows of several values of the key, so that some of them cannot tell.
@@ -202,6 +196,17 @@ impl GoldPlan {
             .iter()
             .map(|column| (column.column.name.as_str(), column.masker.as_ref()))
     }
+}
+
+/// The first column whose values cannot be stored: its name, and the types of what is found and what is wanted.
+pub(crate) fn misfit(wanted: &Schema, found: &Schema) -> Option<(String, String, String)> {
+    wanted.fields().iter().find_map(|field| {
+        let (from, to) = (
+            found.field_with_name(field.name()).ok()?.data_type(),
+            field.data_type(),
+        );
+        (from != to && !widens(from, to)).then(|| (field.name().clone(), type_name(from), type_name(to)))
+    })
 }
 
 /// Whether values of one type may become another's: numbers of one kind, without rounding. One that does not fit is an error.
