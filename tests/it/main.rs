@@ -1,6 +1,11 @@
 //! End to end: the `malla` binary on real folders, as its users run it.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests"
+)]
 
 mod architecture;
 mod audit;
@@ -18,10 +23,12 @@ mod growth;
 mod judging;
 mod kafka;
 mod kill;
+mod lineage;
 mod maintain;
 mod malo;
 mod mess;
 mod nightly;
+mod openlineage;
 mod plugin;
 mod plugin_view;
 mod quality;

@@ -23,11 +23,12 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use derive::{Derivation, Inflows, Input};
+pub use derive::{ColumnFlow, ColumnFlows, Derivation, Inflows, Input};
 pub use duplicates::Duplicates;
 pub use error::QueryError;
 pub use examine::Examination;
 pub use governed::{Asker, Governance};
+pub use lineage::FlowKind;
 pub use query::{Limits, Query, QueryResult, tables};
 pub use render::{Format, render};
 pub use spill::Spill;
