@@ -139,9 +139,32 @@ fn every_commit_of_a_mesh_is_a_valid_run_once_and_columns_are_right() {
     assert_eq!(runs_told(&first, &lake), commits(&lake));
 
     let sales = last(&first, "ventas.transacciones.transacciones");
-    insta::assert_snapshot!(columns(sales), @"");
+    insta::assert_snapshot!(columns(sales), @r"
+    canal: transacciones.canal IDENTITY
+    cantidad: transacciones.cantidad IDENTITY
+    cliente_id: transacciones.cliente_id IDENTITY
+    email: transacciones.email IDENTITY*
+    fecha: transacciones.cliente_id TRANSFORMATION?, transacciones.moneda TRANSFORMATION?, transacciones.monto TRANSFORMATION?, transacciones.timestamp TRANSFORMATION?
+    moneda: transacciones.moneda IDENTITY
+    monto: transacciones.monto IDENTITY
+    monto_usd: transacciones.cliente_id TRANSFORMATION?, transacciones.moneda TRANSFORMATION?, transacciones.monto TRANSFORMATION?, transacciones.timestamp TRANSFORMATION?
+    producto_id: transacciones.producto_id IDENTITY
+    region: transacciones.region IDENTITY
+    tarjeta: transacciones.tarjeta IDENTITY*
+    timestamp: transacciones.timestamp IDENTITY
+    transaccion_id: transacciones.transaccion_id IDENTITY
+    (rows): transacciones.cliente_id FILTER?, transacciones.moneda FILTER, transacciones.monto FILTER?, transacciones.timestamp FILTER?, transacciones.transaccion_id FILTER
+    ");
     let revenue = last(&first, "ventas.daily-revenue");
-    insta::assert_snapshot!(columns(revenue), @"");
+    insta::assert_snapshot!(columns(revenue), @r"
+    fecha: transacciones.fecha IDENTITY
+    ingresos_usd: transacciones.monto_usd AGGREGATION
+    producto_id: transacciones.producto_id IDENTITY
+    region: transacciones.region IDENTITY
+    unidades: transacciones.cantidad AGGREGATION
+    ventas: 
+    (rows): transacciones.fecha GROUP_BY+WINDOW, transacciones.monto_usd WINDOW, transacciones.producto_id GROUP_BY, transacciones.region GROUP_BY, transacciones.timestamp WINDOW, transacciones.transaccion_id WINDOW
+    ");
     let output = &sales["outputs"][0];
     let rows = mesh.count("ventas.transacciones");
     assert_eq!(output["outputFacets"]["outputStatistics"]["rowCount"], rows);
@@ -460,9 +483,60 @@ fn lineage_is_shown_across_domains_as_far_as_the_asker_may_know() {
     mesh.run_once();
     let dir = mesh.path().to_str().unwrap().to_owned();
     let shown = |arguments: &[&str]| mesh.on("lineage", arguments).replace(&dir, "[mesh]");
-    insta::assert_snapshot!(shown(&["ventas.transacciones"]), @"");
-    insta::assert_snapshot!(shown(&["ventas.\"daily-revenue\".ingresos_usd"]), @"");
-    insta::assert_snapshot!(shown(&["ventas.transacciones.monto_usd", "--as", "user:ana"]), @"");
+    let after = mesh.on("lineage", &["ventas.daily-revenue.ingresos_usd"]);
+    assert_eq!(before, after, "nothing has to have run");
+    insta::assert_snapshot!(shown(&["ventas.transacciones"]), @r"
+    ventas.transacciones  One row for every valid sale.
+    Made by ventas.transacciones.transacciones
+
+    Comes from
+    └── ventas_raw.transacciones  [[mesh]/sources/ventas/transacciones]
+
+    Goes to
+    ├── logistica.puntualidad
+    ├── producto.margen-por-categoria
+    └── ventas.daily-revenue
+    ");
+    insta::assert_snapshot!(shown(&["ventas.\"daily-revenue\".ingresos_usd"]), @r"
+    ventas.daily-revenue.ingresos_usd  decimal(18,2)  Revenue in US dollars.
+    Made by ventas.daily-revenue
+
+    Comes from
+    └── ventas.transacciones.monto_usd  aggregated
+        ├── ventas_raw.transacciones.cliente_id  computed (declared)
+        ├── ventas_raw.transacciones.moneda  computed (declared)
+        ├── ventas_raw.transacciones.monto  computed (declared)
+        └── ventas_raw.transacciones.timestamp  computed (declared)
+
+    Its rows are decided by
+    ├── ventas.transacciones.fecha  group by, window
+    ├── ventas.transacciones.monto_usd  window
+    ├── ventas.transacciones.producto_id  group by
+    ├── ventas.transacciones.region  group by
+    ├── ventas.transacciones.timestamp  window
+    └── ventas.transacciones.transaccion_id  window
+
+    Goes to
+    └── nothing
+    ");
+    insta::assert_snapshot!(shown(&["ventas.transacciones.monto_usd", "--as", "user:ana"]), @r"
+    ventas.transacciones.monto_usd  decimal(18,2)  Amount in US dollars, rounded half to even.
+    Made by ventas.transacciones.transacciones
+
+    Comes from
+    └── a table that you may not read
+
+    Its rows are decided by
+    └── a table that you may not read
+
+    Goes to
+    ├── producto.margen-por-categoria: which rows there are  window
+    ├── producto.margen-por-categoria.ingresos_usd  aggregated
+    ├── producto.margen-por-categoria.margen_usd  aggregated
+    ├── ventas.daily-revenue: which rows there are  window
+    ├── ventas.daily-revenue.ingresos_usd  aggregated
+    └── a table that you may not read
+    ");
     let json: Value =
         serde_json::from_str(&shown(&["ventas.transacciones.email", "--format", "json"])).unwrap();
     assert_eq!(json["comes_from"][0]["ways"][0]["way"], "IDENTITY");
@@ -474,8 +548,8 @@ fn lineage_is_shown_across_domains_as_far_as_the_asker_may_know() {
     );
 
     let unknown = |asked: &str, whom: &str| mesh.fails(&["lineage"], &[asked, "--as", whom]);
-    insta::assert_snapshot!(unknown("ventas.transaciones", "user:admin").trim(), @"");
-    insta::assert_snapshot!(unknown("ventas.transacciones.mnto", "user:admin").trim(), @"");
+    insta::assert_snapshot!(unknown("ventas.transaciones", "user:admin").trim(), @"error: there is no table `ventas.transaciones` that user:admin may read: did you mean `ventas.transacciones`?");
+    insta::assert_snapshot!(unknown("ventas.transacciones.mnto", "user:admin").trim(), @"error: there is no column `ventas.transacciones.mnto` that user:admin may read: did you mean `monto`?");
     // What may not be known of is not there.
-    insta::assert_snapshot!(unknown("producto.catalogo", "user:ana").trim(), @"");
+    insta::assert_snapshot!(unknown("ventas_raw.transacciones", "user:ana").trim(), @"error: there is no table `ventas_raw.transacciones` that user:ana may read: did you mean `ventas.transacciones`?");
 }

@@ -66,7 +66,7 @@ fn line(node: &Node) -> String {
     if !ways.is_empty() {
         line.push_str(&format!("  {}", ways.join(", ")));
     }
-    if let Some(place) = &node.place {
+    if let Some(place) = node.place.as_ref().filter(|_| node.column.is_none()) {
         line.push_str(&format!("  [{place}]"));
     }
     if node.again {
@@ -165,7 +165,7 @@ mod tests {
 
         Comes from
         └── a.sales.usd  aggregated
-            └── a_raw.sales.amount  computed (declared)  [kafka://broker:9092/sales]
+            └── a_raw.sales.amount  computed (declared)
 
         Its rows are decided by
         └── a.sales.id  group by
@@ -179,10 +179,10 @@ mod tests {
         Stored masked (token)
 
         Comes from
-        └── a_raw.sales.email  as it is (mask token)  [kafka://broker:9092/sales]
+        └── a_raw.sales.email  as it is (mask token)
 
         Its rows are decided by
-        └── a_raw.sales.amount  filter  [kafka://broker:9092/sales]
+        └── a_raw.sales.amount  filter
 
         Goes to
         └── nothing

@@ -52,6 +52,27 @@ pub struct ColumnFlows {
     pub rows: Vec<ColumnFlow>,
 }
 
+impl ColumnFlows {
+    pub(crate) fn of(plan: &LogicalPlan, lineage: &Lineage) -> Self {
+        let told = |flows: &Flows| -> Vec<ColumnFlow> {
+            let flows = flows.iter().map(|((object, column), kinds)| ColumnFlow {
+                object: object.clone(),
+                column: column.clone(),
+                kinds: kinds.clone(),
+            });
+            flows.collect()
+        };
+        let fields = plan.schema().fields().iter();
+        Self {
+            columns: fields
+                .zip(&lineage.direct)
+                .map(|(field, flows)| (field.name().clone(), told(flows)))
+                .collect(),
+            rows: told(&lineage.indirect),
+        }
+    }
+}
+
 /// A table that a derivation reads.
 #[derive(Debug, Clone)]
 pub struct Input {
@@ -131,22 +152,7 @@ impl Derivation {
     /// The plan is inconsistent.
     pub fn column_flows(&self) -> Result<ColumnFlows, QueryError> {
         let lineage = Lineage::of(&self.plan).map_err(|e| QueryError::planning(&e))?;
-        let told = |flows: &Flows| -> Vec<ColumnFlow> {
-            let flows = flows.iter().map(|((object, column), kinds)| ColumnFlow {
-                object: object.clone(),
-                column: column.clone(),
-                kinds: kinds.clone(),
-            });
-            flows.collect()
-        };
-        let fields = self.plan.schema().fields().iter();
-        Ok(ColumnFlows {
-            columns: fields
-                .zip(&lineage.direct)
-                .map(|(field, flows)| (field.name().clone(), told(flows)))
-                .collect(),
-            rows: told(&lineage.indirect),
-        })
+        Ok(ColumnFlows::of(&self.plan, &lineage))
     }
 
     /// The tables that it reads. `key`: the column of its rows by which the derived table is partitioned.

@@ -8,6 +8,7 @@ mod derive;
 mod duplicates;
 mod error;
 mod examine;
+mod flows;
 mod governed;
 mod guard;
 mod lineage;

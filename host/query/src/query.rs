@@ -64,8 +64,8 @@ pub struct QueryResult {
 /// The door to a lake's tables. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Query {
-    lake: Lake,
-    governance: Governance,
+    pub(crate) lake: Lake,
+    pub(crate) governance: Governance,
 }
 
 impl Query {
@@ -208,7 +208,10 @@ pub fn tables(sql: &str) -> Result<BTreeSet<String>, QueryError> {
 }
 
 /// A query that only reads, and the tables that it names.
-fn parsed(state: &SessionState, sql: &str) -> Result<(Statement, Vec<TableReference>), QueryError> {
+pub(crate) fn parsed(
+    state: &SessionState,
+    sql: &str,
+) -> Result<(Statement, Vec<TableReference>), QueryError> {
     let dialect = state.config_options().sql_parser.dialect;
     let statement = state
         .sql_to_statement(sql, &dialect)

@@ -21,7 +21,7 @@ pub(crate) fn lineage(arguments: &cli::Lineage) -> Result<ExitCode> {
     if !lineage.notes.is_empty() {
         // Which they are may be nothing that the asker may know.
         eprintln!(
-            "note: known only in part, since nothing was run yet or they cannot run: {}; `malla doctor` says more.",
+            "note: {} left out, since it cannot run: `malla doctor` says why.",
             terminal::count(lineage.notes.len() as u64, "source or product")
         );
     }

@@ -14,13 +14,12 @@ pub struct Lineage {
     graph: Graph,
     contracts: std::sync::Arc<[Contract]>,
     policy: Policy,
-    /// What is known only in part, and why.
+    /// Sources and products that are not in it, since they cannot run, and why.
     pub notes: Vec<String>,
 }
 
 impl Mesh {
-    /// Where everything comes from and where it goes. Nothing has to have run: what cannot be planned yet is told of as far as its
-    /// contract says it.
+    /// Where everything comes from and where it goes. Nothing has to have run.
     pub async fn lineage(&self) -> Lineage {
         let mut all: Vec<Making> = Vec::new();
         let mut notes = self.refused_plugins();
@@ -43,18 +42,10 @@ impl Mesh {
                     continue;
                 }
             };
-            let derived = query.derive(&plan.asker(), &plan.sql, &self.gold_limits()).await;
-            let making = match derived.and_then(|derivation| derivation.column_flows()) {
-                Ok(flows) => gold::of_plan(&plan, &flows, &contracts, &policy),
-                Err(error) => {
-                    notes.push(format!(
-                        "{} is shown as its text says, since its query cannot be planned now: {error}",
-                        plan.product
-                    ));
-                    gold::of_text(&plan, &contracts, &policy)
-                }
-            };
-            all.extend(making);
+            match query.column_flows(&plan.asker(), &plan.sql).await {
+                Ok(flows) => all.extend(gold::of_plan(&plan, &flows, &contracts, &policy)),
+                Err(error) => notes.push(format!("{}: {error}", plan.product)),
+            }
         }
         Lineage {
             graph: Graph::new(all),

@@ -28,29 +28,6 @@ pub(crate) fn of_plan(
     Some(whole.with(columns, rows))
 }
 
-/// By its text alone, where its query cannot be planned yet: any column of its tables may be in any of its own.
-pub(crate) fn of_text(plan: &GoldPlan, contracts: &[Contract], policy: &Policy) -> Option<Making> {
-    let whole = Whole::new(plan, contracts, policy)?;
-    let all = |way: Way| {
-        let inputs = whole.making.inputs.iter();
-        inputs.flat_map(move |table| {
-            let columns = table.columns.iter();
-            columns.map(move |column| Inflow {
-                object: table.object.clone(),
-                column: column.name.clone(),
-                way,
-                mask: None,
-                declared: true,
-            })
-        })
-    };
-    let columns = whole.making.output.columns.iter();
-    let columns = columns.map(|column| (column.name.clone(), all(Way::Transformation).collect()));
-    let columns = columns.collect();
-    let rows = all(Way::Filter).collect();
-    Some(whole.with(columns, rows))
-}
-
 struct Whole {
     making: Making,
     /// How columns are hidden before they are stored.
