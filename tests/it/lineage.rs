@@ -1,15 +1,14 @@
 //! Lineage: events of OpenLineage for every commit, and `malla lineage`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::collector::Collector;
 use crate::openlineage::Schemas;
 use crate::support::{Mesh, files, malla, sale, text, wait_until};
 
@@ -128,7 +127,7 @@ fn columns(event: &Value) -> String {
 #[test]
 fn every_commit_of_a_mesh_is_a_valid_run_once_and_columns_are_right() {
     let mesh = Mesh::of(&["ventas", "logistica", "producto"]);
-    sources(&mesh);
+    mesh.add_sources();
     mesh.add("malla.toml", FILE);
     for domain in ["ventas", "logistica", "producto"] {
         mesh.on("simulate", &["--domain", domain, "--events", "1000"]);
@@ -210,93 +209,6 @@ fn every_commit_of_a_mesh_is_a_valid_run_once_and_columns_are_right() {
             .iter()
             .all(|event| event["outputs"] == serde_json::json!([]))
     );
-}
-
-/// A folder for each source that the template has none for.
-fn sources(mesh: &Mesh) {
-    for (domain, source) in [
-        ("ventas", "transacciones"),
-        ("ventas", "devoluciones"),
-        ("logistica", "envios"),
-        ("producto", "catalogo"),
-        ("producto", "cambios"),
-    ] {
-        let config = std::fs::read_to_string(mesh.config()).unwrap();
-        if !config.contains(&format!("[sources.{domain}.{source}]")) {
-            mesh.add_source(domain, source);
-        }
-    }
-}
-
-/// A server that answers as it is told to.
-struct Collector {
-    took: Arc<Mutex<Vec<Value>>>,
-    tries: Arc<Mutex<usize>>,
-}
-
-impl Collector {
-    /// `answers`: of the first requests; 200 to all that follow.
-    fn start(address: SocketAddr, key: &'static str, answers: Vec<u16>) -> Self {
-        let listener = TcpListener::bind(address).unwrap();
-        let (took, tries) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(0)));
-        let collector = Self {
-            took: Arc::clone(&took),
-            tries: Arc::clone(&tries),
-        };
-        std::thread::spawn(move || {
-            for connection in listener.incoming() {
-                let mut connection = connection.unwrap();
-                let (head, body) = request(&mut connection);
-                assert!(head.starts_with("POST /api/v1/lineage HTTP/1.1\r\n"), "{head}");
-                let lower = head.to_ascii_lowercase();
-                assert!(
-                    lower.contains(&format!("authorization: bearer {key}\r\n")),
-                    "{head}"
-                );
-                assert!(lower.contains("content-encoding: gzip\r\n"), "{head}");
-                let mut event = String::new();
-                flate2::read::GzDecoder::new(&body[..])
-                    .read_to_string(&mut event)
-                    .unwrap();
-                let number = {
-                    let mut tries = tries.lock().unwrap();
-                    *tries += 1;
-                    *tries - 1
-                };
-                let status = answers.get(number).copied().unwrap_or(201);
-                if status == 201 {
-                    took.lock().unwrap().push(serde_json::from_str(&event).unwrap());
-                } else if status == 500 {
-                    // Slow, and then of no use.
-                    std::thread::sleep(Duration::from_millis(300));
-                }
-                let _ = connection.write_all(
-                    format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-                        .as_bytes(),
-                );
-            }
-        });
-        collector
-    }
-}
-
-/// Head and body.
-fn request(connection: &mut TcpStream) -> (String, Vec<u8>) {
-    let mut head = Vec::new();
-    let mut byte = [0];
-    while !head.ends_with(b"\r\n\r\n") {
-        connection.read_exact(&mut byte).unwrap();
-        head.push(byte[0]);
-    }
-    let head = String::from_utf8(head).unwrap();
-    let length = head.lines().find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length")
-            .then(|| value.trim().parse().unwrap())
-    });
-    let mut body = vec![0; length.unwrap()];
-    connection.read_exact(&mut body).unwrap();
-    (head, body)
 }
 
 #[test]
@@ -466,90 +378,4 @@ fn a_host_that_runs_tells_of_commits_as_they_come() {
     host.stop();
     let lake = mesh.path().join("lake");
     assert_eq!(runs_told(&told(&mesh), &lake), commits(&lake));
-}
-
-#[test]
-fn lineage_is_shown_across_domains_as_far_as_the_asker_may_know() {
-    let mesh = Mesh::of(&["ventas", "logistica", "producto"]);
-    sources(&mesh);
-    let before = mesh.on("lineage", &["ventas.daily-revenue"]);
-    assert!(
-        before.contains("ventas_raw.transacciones"),
-        "nothing has to have run: {before}"
-    );
-    for domain in ["ventas", "logistica", "producto"] {
-        mesh.on("simulate", &["--domain", domain, "--events", "300"]);
-    }
-    mesh.run_once();
-    let dir = mesh.path().to_str().unwrap().to_owned();
-    let shown = |arguments: &[&str]| mesh.on("lineage", arguments).replace(&dir, "[mesh]");
-    let after = mesh.on("lineage", &["ventas.daily-revenue.ingresos_usd"]);
-    assert_eq!(before, after, "nothing has to have run");
-    insta::assert_snapshot!(shown(&["ventas.transacciones"]), @r"
-    ventas.transacciones  One row for every valid sale.
-    Made by ventas.transacciones.transacciones
-
-    Comes from
-    └── ventas_raw.transacciones  [[mesh]/sources/ventas/transacciones]
-
-    Goes to
-    ├── logistica.puntualidad
-    ├── producto.margen-por-categoria
-    └── ventas.daily-revenue
-    ");
-    insta::assert_snapshot!(shown(&["ventas.\"daily-revenue\".ingresos_usd"]), @r"
-    ventas.daily-revenue.ingresos_usd  decimal(18,2)  Revenue in US dollars.
-    Made by ventas.daily-revenue
-
-    Comes from
-    └── ventas.transacciones.monto_usd  aggregated
-        ├── ventas_raw.transacciones.cliente_id  computed (declared)
-        ├── ventas_raw.transacciones.moneda  computed (declared)
-        ├── ventas_raw.transacciones.monto  computed (declared)
-        └── ventas_raw.transacciones.timestamp  computed (declared)
-
-    Its rows are decided by
-    ├── ventas.transacciones.fecha  group by, window
-    ├── ventas.transacciones.monto_usd  window
-    ├── ventas.transacciones.producto_id  group by
-    ├── ventas.transacciones.region  group by
-    ├── ventas.transacciones.timestamp  window
-    └── ventas.transacciones.transaccion_id  window
-
-    Goes to
-    └── nothing
-    ");
-    insta::assert_snapshot!(shown(&["ventas.transacciones.monto_usd", "--as", "user:ana"]), @r"
-    ventas.transacciones.monto_usd  decimal(18,2)  Amount in US dollars, rounded half to even.
-    Made by ventas.transacciones.transacciones
-
-    Comes from
-    └── a table that you may not read
-
-    Its rows are decided by
-    └── a table that you may not read
-
-    Goes to
-    ├── producto.margen-por-categoria: which rows there are  window
-    ├── producto.margen-por-categoria.ingresos_usd  aggregated
-    ├── producto.margen-por-categoria.margen_usd  aggregated
-    ├── ventas.daily-revenue: which rows there are  window
-    ├── ventas.daily-revenue.ingresos_usd  aggregated
-    └── a table that you may not read
-    ");
-    let json: Value =
-        serde_json::from_str(&shown(&["ventas.transacciones.email", "--format", "json"])).unwrap();
-    assert_eq!(json["comes_from"][0]["ways"][0]["way"], "IDENTITY");
-    assert_eq!(json["comes_from"][0]["column"], "email");
-    let dot = shown(&["producto.margen-por-categoria", "--format", "dot"]);
-    assert!(
-        dot.starts_with("digraph lineage {\n") && dot.contains("\"ventas.transacciones\" -> "),
-        "{dot}"
-    );
-
-    let unknown = |asked: &str, whom: &str| mesh.fails(&["lineage"], &[asked, "--as", whom]);
-    insta::assert_snapshot!(unknown("ventas.transaciones", "user:admin").trim(), @"error: there is no table `ventas.transaciones` that user:admin may read: did you mean `ventas.transacciones`?");
-    insta::assert_snapshot!(unknown("ventas.transacciones.mnto", "user:admin").trim(), @"error: there is no column `ventas.transacciones.mnto` that user:admin may read: did you mean `monto`?");
-    // What may not be known of is not there.
-    insta::assert_snapshot!(unknown("ventas_raw.transacciones", "user:ana").trim(), @"error: there is no table `ventas_raw.transacciones` that user:ana may read: did you mean `ventas.transacciones`?");
 }

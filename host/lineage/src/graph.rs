@@ -37,8 +37,10 @@ pub struct Tree {
     pub description: Option<String>,
     /// Where the events of a source come from.
     pub place: Option<String>,
-    /// What makes it.
+    /// What makes it. `None`: it is a source, or made of what the asker may not read.
     pub job: Option<String>,
+    /// Nothing in the mesh makes it.
+    pub is_source: bool,
     /// How the column is hidden before it is stored.
     pub mask: Option<String>,
     /// What flows into it.
@@ -172,7 +174,11 @@ impl Graph {
                 None => table.and_then(|table| table.description.clone()),
             },
             place: table.and_then(|table| place(table)),
-            job: making.map(|making| making.job.clone()),
+            // The name of a step's job has that of its source in it.
+            job: making
+                .filter(|making| making.inputs.iter().all(|input| known(&input.object, None)))
+                .map(|making| making.job.clone()),
+            is_source: making.is_none(),
             mask: making.and_then(|making| {
                 let of = making
                     .columns
@@ -210,7 +216,9 @@ fn remedy<'a>(asked: &str, names: impl Iterator<Item = &'a str>, what: &str) -> 
     match closest {
         Some((distance, name)) if distance * 2 <= name.chars().count() => format!("did you mean `{name}`?"),
         Some((_, name)) => format!("there is `{name}`, for one"),
-        None => format!("there is no {what} that may be"),
+        None => {
+            format!("no {what} is there for them at all; ask the owner of the data for a rule that allows it")
+        }
     }
 }
 

@@ -21,8 +21,7 @@ pub fn text(tree: &Tree) -> String {
     if let Some(mask) = &tree.mask {
         out.push_str(&format!("Stored masked ({mask})\n"));
     }
-    let is_source = tree.job.is_none();
-    let comes = match (&tree.column, is_source) {
+    let comes = match (&tree.column, tree.is_source) {
         (_, true) => "",
         (Some(_), false) => "of nothing but how many rows there are, or a constant",
         (None, false) => "of no table",
