@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::broker::Broker;
 use crate::collector::Collector;
 use crate::openlineage::Schemas;
 use crate::support::{Mesh, files, malla, sale, text, wait_until};
@@ -354,6 +355,49 @@ fn two_hosts_of_one_lake_each_tell_of_their_own_commits() {
         of_a.union(&of_b).cloned().collect::<BTreeSet<_>>(),
         commits(&lake)
     );
+}
+
+#[test]
+fn a_topic_gets_every_event() {
+    let broker = Broker::start("linaje", 1);
+    let mesh = Mesh::ventas();
+    mesh.add(
+        "malla.toml",
+        &format!(
+            "[lineage.transport]\ntype = \"kafka\"\ntopic = \"{}\"\nproperties = {{ \"bootstrap.servers\" = \"{}\" }}",
+            broker.topic,
+            broker.servers()
+        ),
+    );
+    mesh.put(&sale("a"));
+    mesh.run_once();
+    let told = broker.read(&broker.topic);
+    let told: Vec<Value> = told
+        .iter()
+        .map(|event| serde_json::from_str(event).unwrap())
+        .collect();
+    let lake = mesh.path().join("lake");
+    assert_eq!(runs_told(&told, &lake), commits(&lake));
+}
+
+#[test]
+fn a_lake_that_is_made_anew_is_told_of_from_its_beginning() {
+    let mesh = Mesh::ventas();
+    mesh.add("malla.toml", FILE);
+    mesh.put(&sale("a"));
+    mesh.run_once();
+    let before = told(&mesh).len();
+    std::fs::remove_dir_all(mesh.path().join("lake")).unwrap();
+    std::fs::remove_dir_all(mesh.path().join("state/sources")).unwrap();
+    mesh.run_once();
+    let lake = mesh.path().join("lake");
+    let all = told(&mesh);
+    assert_eq!(runs_told(&all[before..], &lake), commits(&lake));
+    let ids = |events: &[Value]| -> BTreeSet<String> {
+        let ids = events.iter().map(|event| event["run"]["runId"].to_string());
+        ids.collect()
+    };
+    assert!(ids(&all[..before]).is_disjoint(&ids(&all[before..])));
 }
 
 #[test]

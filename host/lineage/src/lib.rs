@@ -23,6 +23,6 @@ pub use making::{Column, ColumnFrom, Inflow, Kind, Making, Place, Table, Way};
 pub use naming::{Dataset, Root};
 pub use sender::{Counters, Sender};
 pub use shown::{dot, text};
-pub use spool::{Entry, Spool};
+pub use spool::{Entry, Place as LogPlace, Spool};
 pub use tell::{Assertion, Committed, Ended, Outcome, Teller};
 pub use transport::{SendError, Transport, open};

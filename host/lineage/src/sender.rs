@@ -228,7 +228,9 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
-    use crate::spool::Entry;
+    use crate::spool::{Entry, Place};
+
+    const PLACE: Place = Place { version: 0, at: 0 };
 
     /// Answers as it is told to, and says what it took.
     struct Scripted {
@@ -270,10 +272,10 @@ mod tests {
         let events: Vec<String> = (0..4).map(|number| number.to_string()).collect();
         let entry = Entry {
             table: "t".into(),
-            version: 0,
+            place: PLACE,
             events,
         };
-        sender.spool().put("t", 0, &[entry]).unwrap();
+        sender.spool().put("t", PLACE, &[entry]).unwrap();
         sender.more();
         let first: Vec<String> = taken.iter().take(3).collect();
         assert_eq!(first, ["0", "2", "3"]);
@@ -298,10 +300,10 @@ mod tests {
             spool
                 .put(
                     "t",
-                    0,
+                    PLACE,
                     &[Entry {
                         table: "t".into(),
-                        version: 0,
+                        place: PLACE,
                         events,
                     }],
                 )

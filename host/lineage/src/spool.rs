@@ -31,8 +31,8 @@ pub struct Spool {
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct State {
-    /// By table: the version up to which its log was read.
-    read: BTreeMap<String, u64>,
+    /// By table: up to where its log was read.
+    read: BTreeMap<String, Place>,
     /// Where the first line stands of which not all was taken.
     segment: u64,
     at: u64,
@@ -40,13 +40,23 @@ struct State {
     taken: usize,
 }
 
+/// A commit, in a table's log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Place {
+    /// The table's version.
+    pub version: u64,
+    /// When it was committed, in milliseconds since 1970 UTC: a table that was made anew has the same versions.
+    pub at: i64,
+}
+
 /// The events of one commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// The table's path in the lake.
     pub table: String,
-    /// Its version.
-    pub version: u64,
+    /// Which.
+    #[serde(flatten)]
+    pub place: Place,
     /// In the order in which they are to be sent.
     pub events: Vec<String>,
 }
@@ -131,15 +141,10 @@ impl Spool {
         Ok(Some(spool))
     }
 
-    /// Up to which version a table's log was read. `None`: not at all.
+    /// Up to where a table's log was read. `None`: not at all.
     #[must_use]
-    pub fn read(&self, table: &str) -> Option<u64> {
+    pub fn read(&self, table: &str) -> Option<Place> {
         self.state.read.get(table).copied()
-    }
-
-    /// Every table whose log was read.
-    pub fn tables(&self) -> impl Iterator<Item = &str> {
-        self.state.read.keys().map(String::as_str)
     }
 
     /// Whether more may be put in.
@@ -154,11 +159,11 @@ impl Spool {
         self.waiting
     }
 
-    /// Puts commits of one table in, and notes that its log was read up to a version.
+    /// Puts commits of one table in, and notes that its log was read up to a commit.
     ///
     /// # Errors
     /// The disk takes nothing. Then nothing was noted, and the same can be put in again.
-    pub fn put(&mut self, table: &str, up_to: u64, entries: &[Entry]) -> io::Result<()> {
+    pub fn put(&mut self, table: &str, up_to: Place, entries: &[Entry]) -> io::Result<()> {
         if !entries.is_empty() {
             let (last, size) = self.last();
             let mut bytes = Vec::new();
@@ -303,7 +308,7 @@ fn open(folder: &Path, segment: u64) -> io::Result<File> {
 }
 
 /// What the whole lines of a segment say was read, and the length of those lines and how many events are in them.
-fn replay(path: &Path, start: u64, read: &mut BTreeMap<String, u64>) -> io::Result<(u64, u64)> {
+fn replay(path: &Path, start: u64, read: &mut BTreeMap<String, Place>) -> io::Result<(u64, u64)> {
     let mut file = File::open(path)?;
     file.seek(SeekFrom::Start(start))?;
     let mut bytes = Vec::new();
@@ -315,8 +320,11 @@ fn replay(path: &Path, start: u64, read: &mut BTreeMap<String, u64>) -> io::Resu
         };
         whole += line.len() as u64;
         events += entry.events.len() as u64;
-        let known = read.entry(entry.table).or_insert(entry.version);
-        *known = entry.version.max(*known);
+        // The newest line is what was read last.
+        let known = read.entry(entry.table).or_insert(entry.place);
+        if entry.place.at >= known.at {
+            *known = entry.place;
+        }
     }
     Ok((whole, events))
 }
@@ -330,11 +338,18 @@ mod tests {
     fn entry(table: &str, version: u64) -> Entry {
         Entry {
             table: table.to_owned(),
-            version,
+            place: place(version),
             events: vec![
                 format!("\"{table} {version} a\""),
                 format!("\"{table} {version} b\""),
             ],
+        }
+    }
+
+    fn place(version: u64) -> Place {
+        Place {
+            version,
+            at: i64::try_from(version).unwrap() * 10,
         }
     }
 
@@ -353,7 +368,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut spool = take(dir.path());
         assert!(Spool::take(dir.path(), 1).unwrap().is_none());
-        spool.put("t", 1, &[entry("t", 0), entry("t", 1)]).unwrap();
+        spool.put("t", place(1), &[entry("t", 0), entry("t", 1)]).unwrap();
         assert_eq!(spool.next_event().unwrap(), Some("\"t 0 a\""));
         spool.taken().unwrap();
         assert_eq!(spool.waiting(), 3);
@@ -372,9 +387,9 @@ mod tests {
     fn what_is_in_the_spool_was_read_though_nobody_noted_it() {
         let dir = tempfile::tempdir().unwrap();
         let mut spool = take(dir.path());
-        spool.put("t", 4, &[entry("t", 4)]).unwrap();
+        spool.put("t", place(4), &[entry("t", 4)]).unwrap();
         let before = std::fs::read(dir.path().join("state.json")).unwrap();
-        spool.put("t", 5, &[entry("t", 5)]).unwrap();
+        spool.put("t", place(5), &[entry("t", 5)]).unwrap();
         drop(spool);
         // As if the process had been killed between the lines and the note, in the middle of another line.
         std::fs::write(dir.path().join("state.json"), before).unwrap();
@@ -382,7 +397,7 @@ mod tests {
         let whole = std::fs::read(&segment).unwrap();
         std::fs::write(&segment, [&whole, &b"{\"table\":\"t\",\"vers"[..]].concat()).unwrap();
         let spool = take(dir.path());
-        assert_eq!((spool.read("t"), spool.waiting()), (Some(5), 4));
+        assert_eq!((spool.read("t"), spool.waiting()), (Some(place(5)), 4));
         assert_eq!(std::fs::read(&segment).unwrap(), whole);
     }
 
@@ -392,12 +407,12 @@ mod tests {
         let mut spool = Spool::take(dir.path(), 2 * SEGMENT).unwrap().unwrap();
         let large = |version| Entry {
             table: "t".into(),
-            version,
+            place: place(version),
             events: vec!["x".repeat(400_000)],
         };
         let mut put = 0;
         while spool.has_room() {
-            spool.put("t", put, &[large(put)]).unwrap();
+            spool.put("t", place(put), &[large(put)]).unwrap();
             put += 1;
         }
         assert_eq!(put, 6);
@@ -420,7 +435,7 @@ mod tests {
             for act in acts {
                 match act {
                     0 => {
-                        spool.put("t", put, &[entry("t", put)]).unwrap();
+                        spool.put("t", place(put), &[entry("t", put)]).unwrap();
                         put += 1;
                     }
                     1 | 2 => {
@@ -432,7 +447,7 @@ mod tests {
                     _ => {
                         drop(spool);
                         spool = take(dir.path());
-                        prop_assert_eq!(spool.read("t"), put.checked_sub(1));
+                        prop_assert_eq!(spool.read("t"), put.checked_sub(1).map(place));
                     }
                 }
             }

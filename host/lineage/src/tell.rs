@@ -112,11 +112,15 @@ impl Teller {
         }
     }
 
-    /// The run of a commit: the same for the same version of the same table, and of no other.
+    /// The run of a commit: the same for the same version of the same table, and of no other. `at`: when it was committed, for a table
+    /// that was made anew, or restored, has other commits of the same versions.
     #[must_use]
-    pub fn run_id(&self, table: &str, version: u64) -> Uuid {
+    pub fn run_id(&self, table: &str, version: u64, at: i64) -> Uuid {
         let dataset = self.root.dataset(&Place::Lake(table.to_owned()));
-        let name = format!("malla/commit\0{}\0{}\0{version}", dataset.namespace, dataset.name);
+        let name = format!(
+            "malla/commit\0{}\0{}\0{version}\0{at}",
+            dataset.namespace, dataset.name
+        );
         let mut bytes = [0; 16];
         for (byte, digest) in bytes.iter_mut().zip(Sha256::digest(name.as_bytes())) {
             *byte = digest;
@@ -127,7 +131,7 @@ impl Teller {
     /// The two events of a commit's run.
     #[must_use]
     pub fn committed(&self, making: &Making, commit: &Committed) -> [String; 2] {
-        let run_id = self.run_id(&commit.table, commit.version);
+        let run_id = self.run_id(&commit.table, commit.version, commit.at);
         let parent = making.of.as_ref().zip(commit.run);
         let declared = making
             .columns

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use malla_lake::{CommitRecord, LakeError, Layer, Table, TableId};
 use malla_lineage::{
-    Assertion, Committed, Counters, Ended, Entry, Making, Outcome, Root, Sender, Settings, Spool, Teller,
-    TransportSettings,
+    Assertion, Committed, Counters, Ended, Entry, LogPlace, Making, Outcome, Root, Sender, Settings, Spool,
+    Teller, TransportSettings,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -42,6 +42,9 @@ pub(crate) struct Follower {
     sender: Option<Sender>,
     counters: Arc<Counters>,
     tables: HashMap<TableId, Table>,
+    /// Tables that were made anew or restored: what was committed up to this time was told of before.
+    anew: HashMap<TableId, i64>,
+    checked: BTreeSet<TableId>,
     makings: HashMap<String, Arc<Making>>,
     /// Tables that were in the lake when this began.
     found: BTreeSet<TableId>,
@@ -66,6 +69,8 @@ impl Follower {
             sender: None,
             counters: Arc::default(),
             tables: HashMap::new(),
+            anew: HashMap::new(),
+            checked: BTreeSet::new(),
             makings: HashMap::new(),
             found: BTreeSet::new(),
             told: BTreeSet::new(),
@@ -217,7 +222,7 @@ impl Follower {
             return Ok(());
         };
         loop {
-            let after = match &self.sender {
+            let read = match &self.sender {
                 Some(sender) => {
                     let spool = sender.spool();
                     if !spool.has_room() {
@@ -229,6 +234,10 @@ impl Follower {
                 }
                 None => return Ok(()),
             };
+            let after = match read {
+                Some(place) if self.is_another(id, &table, place).await? => None,
+                read => read.map(|place| place.version),
+            };
             let records = table.commits_after(after, AT_ONCE).await?;
             let (Some(first), Some(last)) = (records.first(), records.last()) else {
                 return Ok(());
@@ -239,14 +248,14 @@ impl Follower {
                     first.version
                 ));
             }
-            let up_to = last.version;
+            let up_to = place(last);
             let mut entries = Vec::new();
             for record in &records {
                 let events = self.events(id, record).await?;
                 if !events.is_empty() {
                     entries.push(Entry {
                         table: name.clone(),
-                        version: record.version,
+                        place: place(record),
                         events,
                     });
                 }
@@ -261,6 +270,26 @@ impl Follower {
             }
             sender.more();
         }
+    }
+
+    /// Whether the log has another commit where it was read up to. Looked at once: nobody exchanges the log of an open table.
+    async fn is_another(&mut self, id: &TableId, table: &Table, read: LogPlace) -> Result<bool, LakeError> {
+        if !self.checked.insert(id.clone()) {
+            return Ok(false);
+        }
+        let before = read.version.checked_sub(1);
+        let there = table.commits_after(before, 1).await?;
+        let is_another = match there.first() {
+            None => true,
+            // The log has forgotten so far back.
+            Some(record) if record.version > read.version => false,
+            Some(record) => place(record) != read,
+        };
+        if is_another {
+            tracing::warn!(table = %id, "The table was made anew or restored: lineage is told of what was committed since.");
+            self.anew.insert(id.clone(), read.at);
+        }
+        Ok(is_another)
     }
 
     async fn table(&mut self, id: &TableId) -> Result<Option<Table>, LakeError> {
@@ -281,6 +310,9 @@ impl Follower {
             return Ok(Vec::new());
         }
         let at = record.timestamp.unwrap_or_default();
+        if self.anew.get(id).is_some_and(|before| at <= *before) {
+            return Ok(Vec::new());
+        }
         if let Some(ended) = info.get(ENDED) {
             let runs = Vec::<Run>::deserialize(ended).unwrap_or_default();
             let told = runs.iter().filter_map(|run| ended_run(run, at));
@@ -336,6 +368,13 @@ impl Follower {
 }
 
 const FULL: &str = "lineage waits for its collector up to the bound of the spool: the rest is read from the lake's log later";
+
+fn place(record: &CommitRecord) -> LogPlace {
+    LogPlace {
+        version: record.version,
+        at: record.timestamp.unwrap_or_default(),
+    }
+}
 
 fn text<'a>(info: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
     info.get(key).and_then(Value::as_str)
