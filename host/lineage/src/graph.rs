@@ -1,5 +1,6 @@
 //! Where tables and columns come from and where they go, as far as somebody may know.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
@@ -155,14 +156,15 @@ impl Graph {
                 .iter()
                 .find(|found| Some(found.name.as_str()) == column)
         });
-        let walk = Walk {
+        let walk = || Walk {
             graph: self,
             tables: &tables,
             known,
+            shown: RefCell::default(),
         };
         let mut path = vec![(asked.object.clone(), asked.column.clone())];
         let rows_by = match (making, column) {
-            (Some(making), Some(_)) => walk.nodes(&making.rows, None, &mut path, false),
+            (Some(making), Some(_)) => walk().nodes(&making.rows, None, &mut path, false),
             _ => Vec::new(),
         };
         Tree {
@@ -186,9 +188,9 @@ impl Graph {
                     .find(|of| Some(of.column.as_str()) == column);
                 of.and_then(|of| of.mask.clone())
             }),
-            comes_from: walk.up(&mut path),
+            comes_from: walk().up(&mut path),
             rows_by,
-            goes_to: walk.down(&mut path),
+            goes_to: walk().down(&mut path),
         }
     }
 
@@ -224,10 +226,13 @@ fn remedy<'a>(asked: &str, names: impl Iterator<Item = &'a str>, what: &str) -> 
 
 type At = (String, Option<String>);
 
+/// In one direction.
 struct Walk<'a> {
     graph: &'a Graph,
     tables: &'a BTreeMap<&'a str, &'a Table>,
     known: &'a Known<'a>,
+    /// What stands in the tree, and whether anything follows it: shown once, so that a tree is no larger than its graph.
+    shown: RefCell<BTreeMap<At, bool>>,
 }
 
 impl Walk<'_> {
@@ -297,9 +302,7 @@ impl Walk<'_> {
         if deep {
             return self.all(found, path, true, true);
         }
-        let shown = found.into_iter().map(|(at, ways)| self.node(&at, ways));
-        let all: BTreeSet<Node> = shown.collect();
-        all.into_iter().collect()
+        in_order(found.into_iter().map(|(at, ways)| self.node(&at, ways)).collect())
     }
 
     fn all(
@@ -314,20 +317,22 @@ impl Walk<'_> {
             let mut node = self.node(&at, ways);
             let goes_on = node.table.is_some() && (at.1.is_some() == node.column.is_some());
             if goes_on && (at.1.is_some() || tables_too) {
-                if path.contains(&at) {
+                let shown = self.shown.borrow().get(&at).copied();
+                if let Some(follows) = shown {
+                    node.again = follows;
+                } else if path.contains(&at) {
                     node.again = true;
                 } else {
-                    path.push(at);
+                    self.shown.borrow_mut().insert(at.clone(), true);
+                    path.push(at.clone());
                     node.then = if up { self.up(path) } else { self.down(path) };
                     path.pop();
+                    self.shown.borrow_mut().insert(at, !node.then.is_empty());
                 }
             }
             nodes.insert(node);
         }
-        // Those that may not be known come last, and are one.
-        let (hidden, shown): (Vec<Node>, Vec<Node>) =
-            nodes.into_iter().partition(|node| node.table.is_none());
-        shown.into_iter().chain(hidden).collect()
+        in_order(nodes)
     }
 
     fn node(&self, (object, column): &At, mut ways: Vec<Step>) -> Node {
@@ -364,6 +369,12 @@ impl Walk<'_> {
             ..hidden
         }
     }
+}
+
+/// Those that may not be known come last, and are one.
+fn in_order(nodes: BTreeSet<Node>) -> Vec<Node> {
+    let (hidden, shown): (Vec<Node>, Vec<Node>) = nodes.into_iter().partition(|node| node.table.is_none());
+    shown.into_iter().chain(hidden).collect()
 }
 
 fn step(inflow: &Inflow, stored: Option<&str>) -> Step {

@@ -155,10 +155,7 @@ impl Mesh {
         if let Some(following) = following {
             followed.stop();
             // After the history: it says what failed.
-            match following.await {
-                Ok(follower) => follower.finish().await,
-                Err(error) => tracing::error!(%error, "Lineage panicked: it is told of at the next start."),
-            }
+            Follower::end(following).await;
         }
         self.audit.flush()?;
         report

@@ -13,6 +13,7 @@ use malla_lineage::{
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::topic::ToTopic;
@@ -48,6 +49,8 @@ pub(crate) struct Follower {
     makings: HashMap<String, Arc<Making>>,
     /// Tables that were in the lake when this began.
     found: BTreeSet<TableId>,
+    /// There was no room for all commits.
+    behind: bool,
     /// What is told once.
     told: BTreeSet<String>,
 }
@@ -73,6 +76,7 @@ impl Follower {
             checked: BTreeSet::new(),
             makings: HashMap::new(),
             found: BTreeSet::new(),
+            behind: false,
             told: BTreeSet::new(),
         };
         follower.take()?;
@@ -113,7 +117,7 @@ impl Follower {
         Ok(())
     }
 
-    /// Tells of what is committed until it is to stop. What comes after is for [`finish`](Self::finish).
+    /// Tells of what is committed until it is to stop. What comes after is for [`end`](Self::end).
     pub(crate) async fn keep_following(mut self, stop: Stop) -> Self {
         match self.mesh.lake.list().await {
             Ok(found) => self.found.extend(found),
@@ -132,7 +136,7 @@ impl Follower {
             let mesh = Arc::clone(&self.mesh);
             is_due = tokio::select! {
                 () = mesh.stamped.notified() => true,
-                () = tokio::time::sleep(TICK) => self.is_behind(),
+                () = tokio::time::sleep(TICK) => self.can_catch_up(),
                 () = stop.asked() => false,
             };
             if self.sender.is_none()
@@ -144,12 +148,21 @@ impl Follower {
         self
     }
 
+    /// Ends what [`keep_following`](Self::keep_following) began, after it was told to stop.
+    pub(crate) async fn end(following: JoinHandle<Self>) {
+        match tokio::time::timeout(LAST, following).await {
+            Ok(Ok(follower)) => follower.finish().await,
+            Ok(Err(error)) => {
+                tracing::error!(%error, "Lineage panicked: it is told of at the next start.");
+            }
+            Err(_) => tracing::warn!("{SLOW}"),
+        }
+    }
+
     /// Tells of the last commits, and waits a while for the collector.
-    pub(crate) async fn finish(mut self) {
+    async fn finish(mut self) {
         if tokio::time::timeout(LAST, self.pass()).await.is_err() {
-            tracing::warn!(
-                "The lake is too slow to tell of the last commits: they are told of at the next start."
-            );
+            tracing::warn!("{SLOW}");
         }
         if let Some(sender) = self.sender.take() {
             tokio::task::block_in_place(|| {
@@ -159,13 +172,10 @@ impl Follower {
         self.count();
     }
 
-    /// There was no room for all commits.
-    fn is_behind(&self) -> bool {
-        self.told.contains(FULL)
-            && self
-                .sender
-                .as_ref()
-                .is_some_and(|sender| sender.spool().has_room())
+    /// There was no room for all commits, and there is some now.
+    fn can_catch_up(&self) -> bool {
+        let sender = self.sender.as_ref().filter(|_| self.behind);
+        sender.is_some_and(|sender| sender.spool().has_room())
     }
 
     fn count(&self) {
@@ -181,10 +191,12 @@ impl Follower {
 
     /// Reads the log of every table to its end, as far as there is room.
     async fn pass(&mut self) {
-        if self.sender.is_none() {
+        let Some(sender) = &self.sender else {
             return;
+        };
+        if sender.spool().has_room() {
+            self.behind = false;
         }
-        self.told.remove(FULL);
         for id in self.to_follow() {
             if let Err(error) = self.follow(&id).await {
                 self.tell_once(&format!(
@@ -227,7 +239,9 @@ impl Follower {
                     let spool = sender.spool();
                     if !spool.has_room() {
                         drop(spool);
-                        self.tell_once(FULL);
+                        if !std::mem::replace(&mut self.behind, true) {
+                            tracing::warn!("{FULL}");
+                        }
                         return Ok(());
                     }
                     spool.read(&name)
@@ -367,6 +381,7 @@ impl Follower {
     }
 }
 
+const SLOW: &str = "The lake is too slow to tell of the last commits: they are told of at the next start.";
 const FULL: &str = "lineage waits for its collector up to the bound of the spool: the rest is read from the lake's log later";
 
 fn place(record: &CommitRecord) -> LogPlace {
