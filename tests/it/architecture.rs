@@ -17,6 +17,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "malla-pipeline",
             "malla-query",
             "malla-lake",
+            "malla-lineage",
             "malla-source",
             "malla-simulate",
             "malla-toolchain",
@@ -33,6 +34,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "malla-query",
             "malla-lake",
+            "malla-lineage",
             "malla-source",
             "malla-sandbox",
             "malla-privacy",
@@ -54,6 +56,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("malla-toolchain", &["malla-contract"]),
     ("malla-lake", &["malla-contract"]),
+    ("malla-lineage", &["malla-contract"]),
     ("malla-source", &["malla-contract"]),
     ("malla-simulate", &[]),
     ("malla-sandbox", &[]),
@@ -78,7 +81,8 @@ const ONLY: &[(&str, &[&str])] = &[
     ("rdkafka", &["malla-source"]),
     ("ssh2", &["malla-source"]),
     ("prost-reflect", &["malla-source"]),
-    ("ureq", &["malla-source"]),
+    // One question to a registry, one event to a collector.
+    ("ureq", &["malla-source", "malla-lineage"]),
     ("axum", &["malla-serve"]),
     ("clap", &["malla"]),
     ("indicatif", &["malla"]),

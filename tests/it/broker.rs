@@ -94,6 +94,10 @@ impl Broker {
         }
     }
 
+    pub(crate) fn servers(&self) -> &str {
+        &self.servers
+    }
+
     pub(crate) fn mesh(&self) -> Mesh {
         Mesh::ventas_of(&self.servers, &self.topic)
     }

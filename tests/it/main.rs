@@ -1,6 +1,11 @@
 //! End to end: the `malla` binary on real folders, as its users run it.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests"
+)]
 
 mod architecture;
 mod audit;
@@ -8,6 +13,7 @@ mod authors;
 mod backfill;
 mod broker;
 mod chaos;
+mod collector;
 mod demo;
 mod deploy;
 mod evil;
@@ -19,10 +25,13 @@ mod growth;
 mod judging;
 mod kafka;
 mod kill;
+mod lineage;
+mod lineage_shown;
 mod maintain;
 mod malo;
 mod mess;
 mod nightly;
+mod openlineage;
 mod parquet;
 mod plugin;
 mod plugin_view;

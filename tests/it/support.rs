@@ -111,6 +111,22 @@ impl Mesh {
         place
     }
 
+    /// A folder for each source that the template has none for.
+    pub(crate) fn add_sources(&self) {
+        for (domain, source) in [
+            ("ventas", "transacciones"),
+            ("ventas", "devoluciones"),
+            ("logistica", "envios"),
+            ("producto", "catalogo"),
+            ("producto", "cambios"),
+        ] {
+            let config = std::fs::read_to_string(self.config()).unwrap();
+            if !config.contains(&format!("[sources.{domain}.{source}]")) {
+                self.add_source(domain, source);
+            }
+        }
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.dir.path()
     }

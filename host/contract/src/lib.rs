@@ -48,4 +48,4 @@ pub use quality::{
 };
 pub use retention::{Retention, RetentionUnit};
 pub use vocabulary::{Classification, MaskKind, MaskMisfit, PersonalKind, UnknownWord};
-pub use yaml::MAX_BYTES;
+pub use yaml::{MAX_BYTES, Yaml, yaml};

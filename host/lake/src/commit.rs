@@ -84,4 +84,19 @@ pub struct CommitRecord {
     pub info: Map<String, Value>,
     /// When it was committed, in milliseconds since 1970 UTC, by the writer's clock.
     pub timestamp: Option<i64>,
+    /// Whether rows came or went, and did not only move from file to file.
+    pub changes: bool,
+    /// Rows, bytes and files that it added, as its writer counted them.
+    pub added: Added,
+}
+
+/// What a commit added.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Added {
+    /// Rows.
+    pub rows: u64,
+    /// Bytes of the files.
+    pub bytes: u64,
+    /// Files.
+    pub files: u64,
 }

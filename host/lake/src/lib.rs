@@ -24,7 +24,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-pub use commit::{Advance, Changed, Commit, CommitRecord, Committed, Replaced};
+pub use commit::{Added, Advance, Changed, Commit, CommitRecord, Committed, Replaced};
 pub use config::WriterConfig;
 pub use error::LakeError;
 pub use id::{Layer, TableId};

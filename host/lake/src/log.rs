@@ -9,6 +9,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
+use crate::{Added, CommitRecord};
+
 /// Where a commit's info keeps ours.
 pub(crate) const INFO: &str = "malla";
 /// Where a commit's info keeps the name that its writer gave it (`txnId` of the Delta protocol).
@@ -31,6 +33,8 @@ pub(crate) struct Entry {
     pub(crate) removed: Vec<String>,
     /// It says anew what the table is.
     pub(crate) reshapes: bool,
+    /// As the writer counted.
+    pub(crate) added: Added,
 }
 
 impl Entry {
@@ -74,6 +78,29 @@ struct CommitInfo {
     txn_id: Option<String>,
     /// Anything but an object is not ours.
     malla: Option<Value>,
+    #[serde(default)]
+    operation_metrics: BTreeMap<String, Value>,
+}
+
+impl CommitInfo {
+    /// A count that is there as a number or, as we write it, as text.
+    fn count(&self, name: &str) -> u64 {
+        let value = self.operation_metrics.get(name);
+        let text = value.and_then(Value::as_str).and_then(|text| text.parse().ok());
+        text.or_else(|| value.and_then(Value::as_u64)).unwrap_or(0)
+    }
+}
+
+impl Entry {
+    pub(crate) fn into_record(self, version: u64) -> CommitRecord {
+        CommitRecord {
+            version,
+            timestamp: self.timestamp,
+            changes: !self.changed.is_empty(),
+            added: self.added,
+            info: self.info,
+        }
+    }
 }
 
 /// Reads an entry. `None`: there is none, or no longer.
@@ -107,6 +134,11 @@ fn parse(version: u64, bytes: &[u8]) -> DeltaResult<Entry> {
         }
         if let Some(info) = line.commit_info {
             entry.timestamp = info.timestamp;
+            entry.added = Added {
+                rows: info.count("numOutputRows"),
+                bytes: info.count("numOutputBytes"),
+                files: info.count("numFiles"),
+            };
             entry.txn_id = info.txn_id;
             if let Some(Value::Object(map)) = info.malla {
                 entry.info = map;

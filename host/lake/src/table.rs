@@ -168,16 +168,65 @@ impl Table {
                 let entry = log::read(inner.log.as_ref(), version)
                     .await
                     .map_err(LakeError::delta(&inner.id))?;
-                Ok(entry.map(|entry| CommitRecord {
-                    version,
-                    info: entry.info,
-                    timestamp: entry.timestamp,
-                }))
+                Ok(entry.map(|entry| entry.into_record(version)))
             })
             .buffered(READ_AHEAD)
             // Old entries go first, so the first that is missing is the end.
             .try_take_while(|record| std::future::ready(Ok(record.is_some())))
             .try_filter_map(|record| std::future::ready(Ok(record)))
+    }
+
+    /// The commits after a version, the oldest first, `most` of them at most. Begins with the oldest that the log still holds.
+    ///
+    /// # Errors
+    /// The store's error.
+    pub async fn commits_after(
+        &self,
+        after: Option<u64>,
+        most: usize,
+    ) -> Result<Vec<CommitRecord>, LakeError> {
+        let newest = {
+            let mut state = self.inner.state.lock().await;
+            self.inner.look(&mut state).await?;
+            state.at()
+        };
+        let first = after.map_or(0, |after| after + 1);
+        if first > newest {
+            return Ok(Vec::new());
+        }
+        let first = self.oldest_held(first, newest).await?;
+        stream::iter((first..=newest).take(most))
+            .map(|version| async move {
+                let entry = self.entry(version).await?;
+                Ok(entry.map(|entry| entry.into_record(version)))
+            })
+            .buffered(READ_AHEAD)
+            .try_filter_map(|record| std::future::ready(Ok(record)))
+            .try_collect()
+            .await
+    }
+
+    /// The oldest version from `first` on whose entry is there: old entries go first.
+    async fn oldest_held(&self, first: u64, newest: u64) -> Result<u64, LakeError> {
+        let (mut low, mut high) = (first, newest);
+        if self.entry(first).await?.is_some() {
+            return Ok(first);
+        }
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.entry(middle).await?.is_some() {
+                high = middle;
+            } else {
+                low = middle + 1;
+            }
+        }
+        Ok(low)
+    }
+
+    async fn entry(&self, version: u64) -> Result<Option<log::Entry>, LakeError> {
+        log::read(self.inner.log.as_ref(), version)
+            .await
+            .map_err(LakeError::delta(&self.inner.id))
     }
 
     /// The table as of now, for a query, and its version. It stays at that version.

@@ -1,10 +1,14 @@
 //! The command line.
 
+mod lineage;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use malla_audit::{Anchor, PublicKey};
 use malla_contract::Date;
+
+pub(crate) use lineage::{Lineage, LineageFormat};
 
 /// Run domain teams' data transformations as sandboxed Wasm plugins between sources and a Delta lakehouse.
 ///
@@ -56,6 +60,11 @@ pub(crate) enum Command {
     /// Shows names and counts, and only of products whose results (`ventas_quality.transacciones`) policy lets the asker
     /// read.
     Quality(Quality),
+    /// Say where a table or column comes from and where it goes, across domains
+    ///
+    /// What a step forwards and what SQL does is exact; what a step computes can be of all columns that its contract lets it
+    /// read, and is called declared. Tables that the asker may not read are not named.
+    Lineage(Lineage),
     /// A policy's life: check, test, explain, diff
     #[command(subcommand)]
     Policy(Policy),

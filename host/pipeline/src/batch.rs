@@ -325,20 +325,26 @@ impl Flow {
     /// Runs every step on no rows, to see where its columns come from: what no contract declares is refused before there
     /// is data. A step that fails on nothing says nothing; its batches are looked at as well.
     pub(crate) fn probe(&self) -> Result<(), Refusal> {
-        let nothing = RecordBatch::new_empty(Arc::new(self.source.table.schema()));
         for plan in &self.steps {
-            let view = view(&nothing, &plan.tokens).map_err(|(column, source)| Refusal::Masker {
-                product: plan.product.clone(),
-                column,
-                source,
-            })?;
-            if let Ok(output) = self.plugin.run(&plan.step, &view, 0)
-                && let Err((product, source)) = plan.check(&output.origins)
+            if let Some(origins) = self.origins(plan)?
+                && let Err((product, source)) = plan.check(&origins)
             {
                 return Err(Refusal::Undeclared { product, source });
             }
         }
         Ok(())
+    }
+
+    /// Where a step's columns come from, when it is run on no rows. `None`: it fails on none.
+    pub(crate) fn origins(&self, plan: &StepPlan) -> Result<Option<Vec<Origin>>, Refusal> {
+        let nothing = RecordBatch::new_empty(Arc::new(self.source.table.schema()));
+        let view = view(&nothing, &plan.tokens).map_err(|(column, source)| Refusal::Masker {
+            product: plan.product.clone(),
+            column,
+            source,
+        })?;
+        let output = self.plugin.run(&plan.step, &view, 0);
+        Ok(output.ok().map(|output| output.origins))
     }
 }
 

@@ -16,6 +16,7 @@ use serde_json::{Map, Value};
 use crate::batch::{Processed, Range};
 use crate::error::FlowError;
 use crate::judge::put_counts;
+use crate::lineage::Stamp;
 use crate::plan::Flow;
 use crate::quality::totals;
 use crate::report::Counts;
@@ -25,12 +26,16 @@ pub(crate) struct Tables {
     pub(crate) quarantine: Table,
     pub(crate) raw: Table,
     pub(crate) curated: Vec<Table>,
+    /// What their commits say of where they come from.
+    pub(crate) stamp: Stamp,
 }
 
 /// Batches that are committed together: of each partition, in order and without a gap.
 #[derive(Default)]
 pub(crate) struct Tick {
     batches: Vec<Processed>,
+    /// When its first batch came, in milliseconds since 1970 UTC.
+    begun: Option<i64>,
 }
 
 /// What the quarantine commit remembers of a tick.
@@ -50,7 +55,7 @@ pub(crate) struct Plan {
 pub(crate) type TickCommitted = Vec<Committed>;
 
 impl Tables {
-    pub(crate) async fn open(lake: &Lake, flow: &Flow) -> Result<Self, LakeError> {
+    pub(crate) async fn open(lake: &Lake, flow: &Flow, stamp: Stamp) -> Result<Self, LakeError> {
         let mut curated = Vec::with_capacity(flow.steps.len());
         for step in &flow.steps {
             curated.push(lake.table(step.spec.clone()).await?);
@@ -59,6 +64,7 @@ impl Tables {
             quarantine: lake.table(flow.quarantine.spec.clone()).await?,
             raw: lake.table(flow.raw.spec.clone()).await?,
             curated,
+            stamp,
         })
     }
 
@@ -76,6 +82,8 @@ impl Tables {
 
 impl Tick {
     pub(crate) fn push(&mut self, batch: Processed) {
+        self.begun
+            .get_or_insert_with(|| chrono::Utc::now().timestamp_millis());
         self.batches.push(batch);
     }
 
@@ -183,13 +191,15 @@ impl Tick {
 
     /// Commits every table.
     pub(crate) async fn commit(&self, flow: &Flow, tables: &Tables) -> Result<TickCommitted, FlowError> {
+        let mut info = info(&self.plan(flow), true);
+        tables.stamp.put(&mut info, tables.quarantine.id(), self.begun);
         let quarantine = tables
             .quarantine
             .commit(Commit {
                 batches: self.quarantine(),
                 advances: self.advances(flow, &tables.quarantine),
                 replaces: None,
-                info: info(&self.plan(flow), true),
+                info,
             })
             .await?;
         // Another process came to the same offsets, perhaps by other batches: what follows is to be made by its plan.
@@ -198,7 +208,7 @@ impl Tick {
                 flow: flow.name.clone(),
             });
         }
-        self.follow(flow, tables, |_| true).await
+        self.follow(flow, tables, &tables.stamp, |_| true).await
     }
 
     /// Commits the tables that follow quarantine, those of `which`.
@@ -206,6 +216,7 @@ impl Tick {
         &self,
         flow: &Flow,
         tables: &Tables,
+        stamp: &Stamp,
         which: impl Fn(&Table) -> bool,
     ) -> Result<TickCommitted, FlowError> {
         let info = info(&self.plan(flow), false);
@@ -213,6 +224,7 @@ impl Tick {
             // The tables may be those of a later version of the plugin than the one that made the rows.
             let step = flow.steps.iter().position(|step| step.spec.id == *table.id());
             let mut info = info.clone();
+            stamp.put(&mut info, table.id(), self.begun);
             if let Some((step, plan)) = step.and_then(|step| Some((step, flow.steps.get(step)?))) {
                 put_counts(&mut info, &totals(plan, self.checked(step))?);
             }

@@ -118,6 +118,7 @@ impl Committer<'_> {
         let committed = committed?;
         self.source.committed(&tick.positions());
         self.mesh.committed.notify_one();
+        self.mesh.stamped.notify_one();
         for (product, commit) in self.products.iter_mut().zip(&committed) {
             product.files += commit.files as u64;
             product.version = Some(commit.version);

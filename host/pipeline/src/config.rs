@@ -56,6 +56,12 @@ pub struct Config {
     /// Where a running host tells of itself.
     #[serde(default)]
     pub admin: AdminConfig,
+    /// Where events of lineage go: [`malla_lineage::Settings`].
+    #[serde(default)]
+    pub(crate) lineage: serde_json::Map<String, serde_json::Value>,
+    /// The folder of the file.
+    #[serde(skip)]
+    pub(crate) folder: PathBuf,
 }
 
 /// Where a running host tells of itself.
@@ -210,7 +216,9 @@ impl Config {
             path: path.to_owned(),
             source,
         })?;
-        config.resolve(folder.parent().unwrap_or(Path::new("/")));
+        config.folder = folder.parent().unwrap_or(Path::new("/")).to_owned();
+        let folder = config.folder.clone();
+        config.resolve(&folder);
         place(&mut config.schedules, path, &text);
         config.check(path)?;
         Ok(config)
@@ -275,6 +283,9 @@ impl Config {
         }
         if let Err(wrong) = self.maintenance.check().and_then(|()| self.retention.check()) {
             return bad(wrong);
+        }
+        if let Err(error) = malla_lineage::Settings::check(&self.lineage) {
+            return bad(&error.to_string());
         }
         for (domain, sources) in &self.sources {
             for (source, place) in sources {
@@ -347,6 +358,10 @@ seconds = 60.0                # checks that need a whole table are run at most t
 # memory_mib = 256
 # wall_clock_seconds = 10.0
 # fuel, output_mib, output_rows, log_lines, log_kib, compile_seconds
+
+# [lineage]                   # events of OpenLineage, as OPENLINEAGE_URL and openlineage.yml set them too
+# transport = { type = "http", url = "http://marquez:5000" }  # key: OPENLINEAGE_API_KEY; or type = "file", path = "lineage.jsonl"
+# spool_mib = 64              # of events that wait while the collector is down; the rest is read from the lake's log later
 
 # [admin]
 # listen = "127.0.0.1:9464"   # /metrics, for Prometheus; no log-in, so for those who run the host alone

@@ -59,6 +59,10 @@ pub enum MeshError {
         name: String,
         why: String,
     },
+    #[error("lineage: {0}")]
+    Lineage(#[from] malla_lineage::ConfigError),
+    #[error("lineage: {0}")]
+    LineageTopic(String),
     #[error("no table or domain `{name}`: there are {known}")]
     UnknownTable { name: String, known: String },
 }

@@ -31,6 +31,10 @@ pub struct Mesh {
     pub(crate) metrics: Metrics,
     /// Told of every commit to a curated table.
     pub(crate) committed: Notify,
+    /// Told of every commit that lineage is to be told of.
+    pub(crate) stamped: Notify,
+    /// The name of the state folder among all hosts.
+    pub(crate) host: String,
     /// When queries among the checks were asked last.
     pub(crate) asked: AskedAt,
     /// Where rows go that memory does not hold while a product is made of them.
@@ -65,6 +69,10 @@ impl Mesh {
             audit.record(load_record(path, loaded.as_ref()).with_policy(policies.current().digest()))?;
             Ok(loaded)
         })?;
+        let host = crate::lineage::host(&config.state).map_err(|source| MeshError::State {
+            path: config.state.join("host"),
+            source,
+        })?;
         let mesh = Self {
             config,
             lake,
@@ -72,6 +80,8 @@ impl Mesh {
             audit,
             metrics: Metrics::new()?,
             committed: Notify::new(),
+            stamped: Notify::new(),
+            host,
             asked: AskedAt::default(),
             spill,
             plugins,

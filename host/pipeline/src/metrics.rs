@@ -16,8 +16,10 @@ use crate::judge::JudgePlan;
 use crate::plan::{Flow, StepPlan};
 use crate::report::Counts;
 
+mod lineage;
 mod runs;
 
+pub(crate) use lineage::LineageMetrics;
 pub(crate) use runs::RunMetrics;
 
 /// Buckets of a commit's seconds: a folder's takes milliseconds, an object store's seconds.
@@ -57,6 +59,7 @@ pub struct Metrics {
     reload_successful: IntGauge,
     reload_timestamp: Gauge,
     runs: RunMetrics,
+    lineage: LineageMetrics,
     maintenance_failures: IntCounter,
     maintenance_timestamp: Gauge,
 }
@@ -184,6 +187,7 @@ impl Metrics {
                 "When the policy in force was taken into force.",
             )?,
             runs: RunMetrics::new()?,
+            lineage: LineageMetrics::new()?,
             maintenance_failures: IntCounter::new(
                 "malla_maintenance_failures_total",
                 "Rounds of maintenance in which a table failed.",
@@ -215,6 +219,7 @@ impl Metrics {
         registry.register(Box::new(metrics.reload_successful.clone()))?;
         registry.register(Box::new(metrics.reload_timestamp.clone()))?;
         metrics.runs.register(registry)?;
+        metrics.lineage.register(registry)?;
         registry.register(Box::new(metrics.maintenance_failures.clone()))?;
         registry.register(Box::new(metrics.maintenance_timestamp.clone()))?;
         registry.register(Box::new(ProcessCollector::for_self()))?;
@@ -358,6 +363,10 @@ impl Metrics {
     fn in_force(&self) {
         self.reload_successful.set(1);
         self.reload_timestamp.set(now());
+    }
+
+    pub(crate) fn lineage(&self) -> &LineageMetrics {
+        &self.lineage
     }
 
     pub(crate) fn runs(&self) -> &RunMetrics {

@@ -31,6 +31,7 @@ pub(crate) struct Flow {
     /// `domain.source`.
     pub(crate) name: String,
     pub(crate) domain: String,
+    pub(crate) contract: Arc<Contract>,
     pub(crate) source: Source,
     pub(crate) place: SourceConfig,
     /// Where the schemas are that messages name.
@@ -130,6 +131,7 @@ impl Ingredients<'_> {
             screened: screened.map(|(index, _)| index).collect(),
             name: format!("{domain}.{}", source.name),
             domain: domain.clone(),
+            contract: Arc::new(self.contract.clone()),
             source: source.clone(),
             schemas: match &place {
                 SourceConfig::Kafka(kafka) => kafka

@@ -10,6 +10,7 @@ use malla_source::{Source, SourceError};
 use crate::batch::Range;
 use crate::commit::{Plan, Tables, Tick, app_id};
 use crate::error::FlowError;
+use crate::lineage::Stamp;
 use crate::mesh::Mesh;
 use crate::plan::Flow;
 
@@ -61,7 +62,8 @@ pub(crate) async fn recover(
             );
             // What was begun is completed as it was begun: under another policy, or by another version of the plugin, other
             // rows may be in quarantine, and that is committed already.
-            let older;
+            let (older, stamp);
+            let mut stamp_of = &tables.stamp;
             let flow = if plan.plugin == flow.plugin.digest() && plan.policy == flow.policy_digest {
                 flow
             } else {
@@ -74,9 +76,12 @@ pub(crate) async fn recover(
                             policy: plan.policy.clone(),
                             state: mesh.config.state.clone(),
                         })?;
+                stamp = mesh.flow_stamp(&older, tables.stamp.run()).await?;
+                stamp_of = &stamp;
                 &older
             };
-            complete(flow, tables, (partition, ranges), source, &offsets, &mesh.audit).await?;
+            let whole = (partition.as_str(), ranges.as_slice());
+            complete(flow, (tables, stamp_of), whole, source, &offsets, &mesh.audit).await?;
         }
         positions.insert(partition.clone(), offsets.quarantine);
     }
@@ -205,7 +210,7 @@ async fn last_plan(quarantine: &Table, partition: &str) -> Result<Option<Plan>, 
 
 async fn complete(
     flow: &Flow,
-    tables: &Tables,
+    (tables, stamp): (&Tables, &Stamp),
     (partition, ranges): (&str, &[Range]),
     source: &Source,
     offsets: &Offsets,
@@ -238,7 +243,9 @@ async fn complete(
         .filter(|(_, offset)| **offset < offsets.quarantine)
         .map(|(table, _)| table.id().to_string())
         .collect();
-    tick.follow(flow, tables, |table| behind.contains(&table.id().to_string()))
-        .await?;
+    tick.follow(flow, tables, stamp, |table| {
+        behind.contains(&table.id().to_string())
+    })
+    .await?;
     Ok(())
 }

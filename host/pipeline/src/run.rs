@@ -16,11 +16,12 @@ use crate::config::SourceConfig;
 use crate::dead_letters::DeadLetters;
 use crate::error::{FlowError, MeshError};
 use crate::gold::Goldsmith;
+use crate::lineage::Follower;
 use crate::mesh::Mesh;
 use crate::plan::Flow;
 use crate::recover::recover;
 use crate::report::ProductReport;
-use crate::runs::History;
+use crate::runs::{History, RunMark};
 use crate::schedule::Sources;
 use crate::workers::Workers;
 
@@ -111,13 +112,21 @@ impl Mesh {
         let asked = options.product.as_deref();
         let only = asked.map(|asked| self.job_of(asked, options.days)).transpose()?;
         let state = self.config.state.join("runs");
-        let history = History::open(&self.config.state, self.lake.clone(), self.metrics.runs().clone())
-            .map_err(|source| MeshError::State { path: state, source })?;
+        let follower = Follower::of(self)?;
+        let history = History::open(
+            &self.config.state,
+            self.lake.clone(),
+            self.metrics.runs().clone(),
+            &self.host,
+        )
+        .map_err(|source| MeshError::State { path: state, source })?;
         let watchers = [
             tokio::spawn(Arc::clone(self).watch_policies()),
             tokio::spawn(Arc::clone(self).watch_plugins()),
         ];
         let writing = tokio::spawn(Arc::clone(&history).keep_writing(stop.clone()));
+        let followed = stop.part();
+        let following = follower.map(|follower| tokio::spawn(follower.keep_following(followed.clone())));
         let workers = Workers::start(&self.config.batch, stop);
         let sources = Sources {
             mesh: Arc::clone(self),
@@ -143,6 +152,11 @@ impl Mesh {
         // Whoever is cut off here has it on his disk.
         let _ = writing.await;
         history.write_last().await;
+        if let Some(following) = following {
+            followed.stop();
+            // After the history: it says what failed.
+            Follower::end(following).await;
+        }
         self.audit.flush()?;
         report
     }
@@ -191,6 +205,8 @@ pub(crate) struct Runner {
     pub(crate) queue: crate::workers::Queue,
     pub(crate) once: bool,
     pub(crate) stop: Stop,
+    /// The run that it is a part of.
+    pub(crate) mark: RunMark,
 }
 
 /// What a flow did.
@@ -292,7 +308,8 @@ impl Runner {
             return Ok(Ended::Outdated);
         }
         self.mesh.share(&self.flow).await?;
-        let tables = Tables::open(&self.mesh.lake, &self.flow).await?;
+        let stamp = self.mesh.flow_stamp(&self.flow, Some(self.mark)).await?;
+        let tables = Tables::open(&self.mesh.lake, &self.flow, stamp).await?;
         let source = tokio::task::block_in_place(|| self.open_source())?;
         // For each worker a batch that it works on and two that wait: enough to keep it busy, and a bound on memory.
         let (sender, receiver) = mpsc::channel(self.queue.workers() * 3);

@@ -18,7 +18,7 @@ use malla_lake::{Changed, Replaced, Table};
 
 use crate::functions::{Calls, Functions};
 use crate::governed::{Asker, Opened};
-use crate::lineage::{Lineage, Origin};
+use crate::lineage::{FlowKind, Flows, Lineage, Origin};
 use crate::query::{Query, collect, plain};
 use crate::session::session;
 use crate::{Limits, QueryError, QueryResult, runtime};
@@ -34,6 +34,47 @@ pub struct Derivation {
 
 /// Columns by `schema.table/column`, as the reader sees them.
 pub type Inflows = BTreeMap<String, Column>;
+
+/// A column of a table that is read, and how it flows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ColumnFlow {
+    /// As policies write it: `ventas.transacciones`.
+    pub object: String,
+    /// Its name.
+    pub column: String,
+    /// In one way or several.
+    pub kinds: BTreeSet<FlowKind>,
+}
+
+/// What flows into a derivation's rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ColumnFlows {
+    /// For each column of them, by name.
+    pub columns: Vec<(String, Vec<ColumnFlow>)>,
+    /// What decides which rows there are.
+    pub rows: Vec<ColumnFlow>,
+}
+
+impl ColumnFlows {
+    pub(crate) fn of(plan: &LogicalPlan, lineage: &Lineage) -> Self {
+        let told = |flows: &Flows| -> Vec<ColumnFlow> {
+            let flows = flows.iter().map(|((object, column), kinds)| ColumnFlow {
+                object: object.clone(),
+                column: column.clone(),
+                kinds: kinds.clone(),
+            });
+            flows.collect()
+        };
+        let fields = plan.schema().fields().iter();
+        Self {
+            columns: fields
+                .zip(&lineage.direct)
+                .map(|(field, flows)| (field.name().clone(), told(flows)))
+                .collect(),
+            rows: told(&lineage.indirect),
+        }
+    }
+}
 
 /// A table that a derivation reads.
 #[derive(Debug, Clone)]
@@ -109,10 +150,19 @@ impl Derivation {
         Ok(fields
             .zip(&lineage.direct)
             .map(|(field, direct)| {
-                let flows = direct.iter().chain(&lineage.indirect).filter_map(seen);
+                let flows = direct.keys().chain(lineage.indirect.keys()).filter_map(seen);
                 (field.name().clone(), flows.collect())
             })
             .collect())
+    }
+
+    /// The same, with how each column flows.
+    ///
+    /// # Errors
+    /// The plan is inconsistent.
+    pub fn column_flows(&self) -> Result<ColumnFlows, QueryError> {
+        let lineage = Lineage::of(&self.plan).map_err(|e| QueryError::planning(&e))?;
+        Ok(ColumnFlows::of(&self.plan, &lineage))
     }
 
     /// The tables that it reads. `key`: the column of its rows by which the derived table is partitioned.

@@ -8,6 +8,7 @@ mod derive;
 mod duplicates;
 mod error;
 mod examine;
+mod flows;
 mod functions;
 mod governed;
 mod guard;
@@ -25,12 +26,13 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use derive::{Derivation, Inflows, Input};
+pub use derive::{ColumnFlow, ColumnFlows, Derivation, Inflows, Input};
 pub use duplicates::Duplicates;
 pub use error::QueryError;
 pub use examine::Examination;
 pub use functions::{Functions, NotComputed};
 pub use governed::{Asker, Governance};
+pub use lineage::FlowKind;
 pub use promised::plan_promised;
 pub use query::{Limits, Query, QueryResult, tables};
 pub use render::{Format, render};

@@ -78,8 +78,8 @@ impl From<RecordBatch> for QueryResult {
 /// The door to a lake's tables. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Query {
-    lake: Lake,
-    governance: Governance,
+    pub(crate) lake: Lake,
+    pub(crate) governance: Governance,
 }
 
 impl Query {

@@ -5,6 +5,7 @@
 //! parser events and without recursion, so that no text can exhaust the stack.
 
 mod kind;
+mod plain;
 mod read;
 
 use std::rc::Rc;
@@ -12,6 +13,7 @@ use std::rc::Rc;
 use crate::errors::{ContractErrors, shown};
 
 pub(crate) use kind::Kind;
+pub use plain::{Yaml, yaml};
 pub(crate) use read::read;
 
 /// Longest text of a contract, in bytes.

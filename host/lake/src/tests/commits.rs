@@ -219,3 +219,33 @@ async fn history_has_the_newest_first_and_reads_no_further_than_asked() {
     assert_eq!((newest.version, newest.info.get("to")), (30, Some(&30.into())));
     assert!(history.try_collect::<Vec<_>>().await.is_err());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commits_after_a_version_come_in_order_and_begin_with_what_the_log_still_holds() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = lake_at(dir.path()).table(spec()).await.unwrap();
+    for n in 0..6 {
+        let from = (n > 0).then_some(n * 10);
+        table.commit(commit(P0, from, (n + 1) * 10)).await.unwrap();
+    }
+    let versions =
+        |records: Vec<CommitRecord>| records.iter().map(|record| record.version).collect::<Vec<_>>();
+    let whole = table.commits_after(None, 100).await.unwrap();
+    assert!(!whole[0].changes, "the table is made");
+    assert!(whole[1].changes);
+    assert_eq!((whole[1].added.rows, whole[1].added.files), (10, 6));
+    assert!(whole[1].added.bytes > 0);
+    assert_eq!(versions(whole), (0..=6).collect::<Vec<_>>());
+    assert_eq!(versions(table.commits_after(Some(3), 2).await.unwrap()), [4, 5]);
+    assert_eq!(versions(table.commits_after(Some(6), 2).await.unwrap()), [0; 0]);
+    // The log forgets its beginning.
+    let log = dir.path().join(id().to_string()).join("_delta_log");
+    for version in 0..4 {
+        std::fs::remove_file(log.join(format!("{version:020}.json"))).unwrap();
+    }
+    assert_eq!(versions(table.commits_after(None, 2).await.unwrap()), [4, 5]);
+    assert_eq!(
+        versions(table.commits_after(Some(1), 9).await.unwrap()),
+        [4, 5, 6]
+    );
+}

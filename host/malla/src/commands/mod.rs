@@ -7,6 +7,7 @@ mod doctor;
 mod init;
 mod jobs;
 mod keys;
+mod lineage;
 mod maintain;
 mod plugin;
 mod policy;
@@ -42,6 +43,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::Simulate(arguments) => simulate::simulate(&arguments),
         Command::Query(arguments) => query::query(&arguments),
         Command::Quality(arguments) => quality::quality(&arguments),
+        Command::Lineage(arguments) => lineage::lineage(&arguments),
         Command::Policy(command) => policy::policy(&command),
         Command::Audit(command) => audit::audit(&command),
         Command::Keys(command) => keys::keys(&command),

@@ -8,7 +8,7 @@ use malla_contract::{ColumnType, Date};
 use super::job::Run;
 use super::{GoldPlan, GoldReport, Goldsmith};
 use crate::run::Days;
-use crate::runs::{Ending, JobKind, Numbers, RunState, Trigger};
+use crate::runs::{Ending, JobKind, Numbers, RunMark, RunState, Trigger};
 use crate::schedule::Attempt;
 
 /// Days of one commit: what is made of them is in memory at once.
@@ -46,7 +46,7 @@ impl Goldsmith {
         let mut steps = steps.into_iter();
         let mut ending = Ending::new(RunState::Succeeded, 1);
         for also in steps.by_ref() {
-            match self.step((domain, product), &also, report).await {
+            match self.step((domain, product), &also, run.begin(), report).await {
                 Attempt::Done(more) => numbers.add(&more),
                 Attempt::Skipped(why) => {
                     report.skipped.insert(job.clone(), why.clone());
@@ -86,6 +86,7 @@ impl Goldsmith {
         &self,
         (domain, product): (&str, &str),
         also: &BTreeSet<Option<String>>,
+        mark: RunMark,
         report: &mut GoldReport,
     ) -> Attempt {
         let mut why = String::new();
@@ -101,7 +102,7 @@ impl Goldsmith {
                 }
             };
             let config = self.mesh.job_config(&plan.product);
-            let tried = self.attempt(&plan, &config, also, &|| ()).await;
+            let tried = self.attempt(&plan, &config, also, &|| Some(mark)).await;
             if let Some(made) = tried.report {
                 report
                     .products

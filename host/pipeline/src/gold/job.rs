@@ -8,7 +8,7 @@ use malla_query::QueryError;
 use super::{GoldPlan, Goldsmith, Made, Making};
 use crate::error::FlowError;
 use crate::report::ProductReport;
-use crate::runs::{Begun, Ending, History, JobKind, Numbers, RunState, Trigger};
+use crate::runs::{Begun, Ending, History, JobKind, Numbers, RunMark, RunState, Trigger};
 use crate::schedule::{Attempt, Attempts, JobConfig, JobLock, not_locked};
 
 /// Begun when there is something to do: what has nothing to do after a commit is no run.
@@ -44,11 +44,12 @@ impl<'a> Run<'a> {
         run
     }
 
-    pub(crate) fn begin(&self) {
-        self.begun.get_or_init(|| {
+    pub(crate) fn begin(&self) -> RunMark {
+        let begun = self.begun.get_or_init(|| {
             self.history
                 .begin(self.product, JobKind::Product, self.trigger, None)
         });
+        begun.mark()
     }
 
     pub(crate) fn into_begun(self) -> Option<Begun> {
@@ -91,7 +92,7 @@ impl Goldsmith {
         plan: &GoldPlan,
         config: &JobConfig,
         also: &BTreeSet<Option<String>>,
-        begins: &(dyn Fn() + Sync),
+        begins: &(dyn Fn() -> Option<RunMark> + Sync),
     ) -> Tried {
         let turn = tokio::select! {
             turn = self.turn.lock() => turn,
@@ -164,7 +165,7 @@ impl Goldsmith {
         let mut attempts = Attempts::new(&job, config, config.retries, &self.stop);
         let mut report = None;
         let ending = loop {
-            let tried = self.newest((domain, product), config).await;
+            let tried = self.newest((domain, product), config, begun.mark()).await;
             report = tried.report.or(report);
             if let Some(ending) = attempts.after(tried.attempt).await {
                 break ending;
@@ -181,7 +182,7 @@ impl Goldsmith {
 
 impl Goldsmith {
     /// One attempt under the policy in force: under one that came into force meanwhile, it is planned again.
-    async fn newest(&self, (domain, product): (&str, &str), config: &JobConfig) -> Tried {
+    async fn newest(&self, (domain, product): (&str, &str), config: &JobConfig, mark: RunMark) -> Tried {
         for _ in 0..NEW_POLICIES {
             let plan = match self.mesh.gold_of(domain, product) {
                 Ok(plan) => plan,
@@ -193,7 +194,9 @@ impl Goldsmith {
                     });
                 }
             };
-            let tried = self.attempt(&plan, config, &BTreeSet::new(), &|| ()).await;
+            let tried = self
+                .attempt(&plan, config, &BTreeSet::new(), &|| Some(mark))
+                .await;
             let is_old = self.mesh.policy().digest() != plan.policy_digest;
             if !(is_old && matches!(tried.attempt, Attempt::Skipped(_))) {
                 return tried;

@@ -30,10 +30,12 @@ use versions::{Stale, info, recipe, stale};
 
 use crate::error::{FlowError, Refusal};
 use crate::judge::put_counts;
+use crate::lineage::gold_making;
 use crate::mesh::{Mesh, today};
 use crate::plugins::Domain;
 use crate::quality::told;
 use crate::report::ProductReport;
+use crate::runs::RunMark;
 
 /// Rows that one product may get at once.
 const ROWS: usize = 20_000_000;
@@ -47,7 +49,7 @@ pub(crate) struct Making<'a> {
     /// How long it may take until it is committed.
     pub(crate) timeout: Option<Duration>,
     /// Told when there is something to make.
-    pub(crate) begins: &'a (dyn Fn() + Sync),
+    pub(crate) begins: &'a (dyn Fn() -> Option<RunMark> + Sync),
 }
 
 /// What came of it.
@@ -108,6 +110,7 @@ impl Mesh {
         if same {
             return Ok(Made::Same);
         }
+        self.stamped.notify_one();
         if let Some(judging) = &plan.judging
             && let Err(error) = self.judge(judging).await
         {
@@ -134,7 +137,9 @@ impl Mesh {
         };
         let asker = plan.asker();
         let policy = self.policy();
-        let query = self.query_with(self.contracts());
+        let contracts = self.contracts();
+        let begun = chrono::Utc::now().timestamp_millis();
+        let query = self.query_with(Arc::clone(&contracts));
         let table = self.lake.table(plan.spec.clone()).await?;
         let limits = Limits {
             time: making.timeout.unwrap_or(TIME),
@@ -174,11 +179,14 @@ impl Mesh {
                 None
             }
         };
-        let (mut batches, mut counted) = (Vec::new(), None);
+        let (mut batches, mut counted, mut stamp) = (Vec::new(), None, None);
         let replaces = match replaces {
             None => None,
             Some(replaces) => {
-                (making.begins)();
+                let run = (making.begins)();
+                let flows = derivation.column_flows().map_err(failed)?;
+                let made = gold_making(plan, &flows, &contracts, &policy);
+                stamp = Some(self.stamp(made.into_iter().collect(), run).await?);
                 for held in inputs.iter().filter_map(|input| input.held.as_ref()) {
                     tracing::warn!(product = plan.product, "Made of an older version: {held}");
                 }
@@ -234,6 +242,9 @@ impl Mesh {
                 replaces,
                 info: {
                     let mut info = info(plan, recipe, &inputs);
+                    if let Some(stamp) = stamp {
+                        stamp.put(&mut info, &plan.spec.id, Some(begun));
+                    }
                     if let Some(counted) = &counted {
                         put_counts(&mut info, counted);
                     }

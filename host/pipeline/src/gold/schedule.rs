@@ -104,7 +104,7 @@ impl Goldsmith {
             report: made,
             waits,
         } = self
-            .attempt(plan, &config, &BTreeSet::new(), &|| run.begin())
+            .attempt(plan, &config, &BTreeSet::new(), &|| Some(run.begin()))
             .await;
         let (state, error, is_final) = match attempt {
             Attempt::Done(numbers) => {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use futures::{StreamExt, pin_mut};
 use malla_lake::{LakeError, Table};
-use malla_quality::{Found, Totals};
+use malla_quality::{Found, Status, Totals};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -12,6 +12,8 @@ use crate::quality::of_rows;
 
 /// Where a commit's info keeps it.
 const KEY: &str = "quality";
+/// Names of the checks that were not kept in these rows.
+const FAILED: &str = "quality_failed";
 /// Commits that are read at most; of older ones nothing is told.
 const MOST: usize = 20_000;
 
@@ -21,6 +23,13 @@ pub(crate) type Counts = BTreeMap<String, [u64; 3]>;
 /// For the info of the commit that has these rows.
 pub(crate) fn put(info: &mut Map<String, Value>, totals: &Totals) {
     let verdicts = totals.verdicts(0);
+    let failed = verdicts
+        .iter()
+        .filter(|verdict| of_rows(verdict) && verdict.status == Status::Failure);
+    let failed: Vec<&str> = failed.map(|verdict| verdict.check.name.as_str()).collect();
+    if !failed.is_empty() {
+        info.insert(FAILED.to_owned(), failed.into());
+    }
     let counts: Map<String, Value> = verdicts
         .iter()
         .filter(|verdict| of_rows(verdict))
@@ -36,6 +45,18 @@ pub(crate) fn put(info: &mut Map<String, Value>, totals: &Totals) {
     if !counts.is_empty() {
         info.insert(KEY.to_owned(), Value::Object(counts));
     }
+}
+
+/// What a commit says of its rows.
+pub(crate) fn counts_of(info: &Map<String, Value>) -> Counts {
+    let counts = info.get(KEY).and_then(|value| Counts::deserialize(value).ok());
+    counts.unwrap_or_default()
+}
+
+/// Names of the checks that they break.
+pub(crate) fn failed_of(info: &Map<String, Value>) -> Vec<String> {
+    let failed = info.get(FAILED).and_then(|value| Vec::deserialize(value).ok());
+    failed.unwrap_or_default()
 }
 
 pub(crate) fn add(all: &mut Counts, more: &Counts) {

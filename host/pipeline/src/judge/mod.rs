@@ -10,7 +10,7 @@ mod plan;
 mod run;
 mod state;
 
-pub(crate) use counts::put as put_counts;
+pub(crate) use counts::{counts_of, failed_of, put as put_counts};
 pub(crate) use plan::{JudgePlan, RESULTS_WITHOUT_STATISTICS};
 pub(crate) use run::JudgeReport;
 pub use state::{CheckResult, PastRun, ProductQuality, QualityState, quality};

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::spool::{Again, Spool};
 use super::table::{counter, rows};
 use super::{Ending, JobKind, Run, RunState, Trigger, spec};
+use crate::lineage::history_info;
 use crate::metrics::RunMetrics;
 use crate::run::Stop;
 
@@ -26,20 +27,35 @@ pub(crate) struct History {
     spools: Mutex<Vec<Spool>>,
     lake: Lake,
     host: String,
+    /// The name of the state folder among all hosts.
+    state_host: String,
     metrics: RunMetrics,
     ended: Notify,
+}
+
+/// What commits say of the run that they are a part of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RunMark {
+    pub(crate) id: Uuid,
+    /// The time of its schedule, in microseconds since 1970 UTC.
+    pub(crate) scheduled: Option<i64>,
 }
 
 /// A run that goes on.
 pub(crate) struct Begun {
     history: Arc<History>,
-    id: Uuid,
+    mark: RunMark,
     over: bool,
 }
 
 impl History {
     /// Takes up what processes before left behind.
-    pub(crate) fn open(state: &Path, lake: Lake, metrics: RunMetrics) -> io::Result<Arc<Self>> {
+    pub(crate) fn open(
+        state: &Path,
+        lake: Lake,
+        metrics: RunMetrics,
+        state_host: &str,
+    ) -> io::Result<Arc<Self>> {
         let mut spools = Spool::take(state)?;
         // Whoever begins the next run of a job looks in one place only.
         let again: Vec<Again> = spools.iter_mut().skip(1).flat_map(Spool::take_again).collect();
@@ -52,6 +68,7 @@ impl History {
             spools: Mutex::new(spools),
             lake,
             host: whoami::hostname().unwrap_or_else(|_| "unknown".to_owned()),
+            state_host: state_host.to_owned(),
             metrics,
             ended: Notify::new(),
         };
@@ -67,11 +84,14 @@ impl History {
         scheduled: Option<i64>,
     ) -> Begun {
         let run = self.run(job, kind, trigger, scheduled);
-        let id = run.run_id;
+        let mark = RunMark {
+            id: run.run_id,
+            scheduled,
+        };
         self.keep(|spool| spool.begin(run));
         Begun {
             history: Arc::clone(self),
-            id,
+            mark,
             over: false,
         }
     }
@@ -193,7 +213,8 @@ impl History {
                 from: found,
                 to,
             }],
-            ..Commit::default()
+            replaces: None,
+            info: history_info(&self.state_host, &runs),
         };
         table.commit(commit).await?;
         self.landed(place, to);
@@ -231,6 +252,10 @@ impl History {
 }
 
 impl Begun {
+    pub(crate) fn mark(&self) -> RunMark {
+        self.mark
+    }
+
     pub(crate) fn ends(mut self, ending: Ending) {
         self.end(ending);
     }
@@ -241,7 +266,7 @@ impl Begun {
             .history
             .lock()
             .first()
-            .and_then(|spool| spool.open_run(self.id).cloned());
+            .and_then(|spool| spool.open_run(self.mark.id).cloned());
         let Some(mut run) = known else {
             return;
         };
@@ -281,7 +306,7 @@ mod tests {
 
     fn open(dir: &Path, metrics: &RunMetrics) -> Arc<History> {
         let lake = Lake::open(dir.join("lake").to_str().unwrap(), WriterConfig::default()).unwrap();
-        History::open(&dir.join("state"), lake, metrics.clone()).unwrap()
+        History::open(&dir.join("state"), lake, metrics.clone(), "h").unwrap()
     }
 
     async fn version(history: &History) -> u64 {

@@ -11,7 +11,7 @@ mod table;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-pub(crate) use history::{Begun, History};
+pub(crate) use history::{Begun, History, RunMark};
 pub use shown::ShownRun;
 pub use spool::unwritten_for;
 pub use table::contract;

@@ -9,7 +9,7 @@ use super::lock::JobLock;
 use crate::mesh::Mesh;
 use crate::plan::Flow;
 use crate::run::{Finished, Runner, Stop};
-use crate::runs::{Begun, Ending, History, JobKind, Numbers, RunState, Trigger};
+use crate::runs::{Begun, Ending, History, JobKind, Numbers, RunMark, RunState, Trigger};
 use crate::workers::Queue;
 
 /// How long an attempt that takes too long may take to end well: it commits what is in hand.
@@ -43,7 +43,10 @@ impl Sources {
         let begun = self
             .history
             .begin(&job, JobKind::Source, Trigger::Continuous, None);
-        let finished = self.runner(flow, false, self.stop.clone()).run().await;
+        let finished = self
+            .runner(flow, false, self.stop.clone(), begun.mark())
+            .run()
+            .await;
         drop(lock);
         // It ends with the host, or because it cannot go on.
         let state = match &finished.failure {
@@ -97,7 +100,7 @@ impl Sources {
         let mut attempts = Attempts::new(job, config, retries, &self.stop);
         let mut products = Vec::new();
         let ending = loop {
-            let attempt = match self.attempt(job, config, &plan).await {
+            let attempt = match self.attempt(job, config, &plan, begun.mark()).await {
                 Ok((finished, timed_out)) => {
                     let numbers = Numbers::of(&finished.products);
                     merge(&mut products, finished.products);
@@ -142,6 +145,7 @@ impl Sources {
         job: &str,
         config: &JobConfig,
         plan: &(impl Fn() -> Result<Flow, String> + Sync),
+        mark: RunMark,
     ) -> Result<(Finished, bool), Attempt> {
         let failed = |error: String| Attempt::Failed {
             numbers: Numbers::default(),
@@ -162,7 +166,7 @@ impl Sources {
             .record_masks(&flow)
             .map_err(|error| failed(error.to_string()))?;
         let stop = self.stop.part();
-        let runner = self.runner(flow, true, stop.clone());
+        let runner = self.runner(flow, true, stop.clone(), mark);
         // A task of its own: it may hold up its thread.
         let mut running = tokio::spawn(async move {
             let finished = runner.run().await;
@@ -188,13 +192,14 @@ impl Sources {
         }
     }
 
-    fn runner(&self, flow: Flow, once: bool, stop: Stop) -> Runner {
+    fn runner(&self, flow: Flow, once: bool, stop: Stop, mark: RunMark) -> Runner {
         Runner {
             mesh: Arc::clone(&self.mesh),
             flow: Arc::new(flow),
             queue: self.queue.clone(),
             once,
             stop,
+            mark,
         }
     }
 }

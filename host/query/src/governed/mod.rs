@@ -7,6 +7,7 @@ mod condition;
 mod exec;
 mod held;
 mod names;
+mod promise;
 mod provider;
 mod stored;
 

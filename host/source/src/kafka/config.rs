@@ -208,6 +208,17 @@ impl KafkaConfig {
         Ok(Some(registry.with_password(user, &password)))
     }
 
+    /// `host:port` of the broker that the settings name first: by it the cluster is known to others.
+    #[must_use]
+    pub fn first_broker(&self) -> String {
+        self.brokers()
+            .split(',')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_owned()
+    }
+
     /// The brokers, for messages.
     pub(crate) fn brokers(&self) -> String {
         self.settings
