@@ -17,6 +17,7 @@ use malla_source::{Decoder, SchemaLookup, SourceError};
 use crate::config::SourceConfig;
 use crate::error::Refusal;
 use crate::plugins::Fleet;
+use crate::quality::checks;
 use crate::quarantine;
 use crate::screen::Screen;
 
@@ -445,14 +446,6 @@ pub(crate) fn write_masker(
             column: column.name.clone(),
             source,
         })
-}
-
-/// What a product's contract promises of its rows.
-pub(crate) fn checks(name: &str, product: &Product) -> Result<Checks, Refusal> {
-    Checks::new(&product.table).map_err(|source| Refusal::Quality {
-        product: name.to_owned(),
-        source,
-    })
 }
 
 /// The rule that lets a domain's plugin write a table.

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use arrow_array::BooleanArray;
-use malla_contract::CheckKind;
-use malla_quality::{Report, Status, Totals, Verdict};
+use malla_contract::{CheckKind, Product};
+use malla_quality::{Checks, Report, Status, Totals, Verdict};
 use malla_sandbox::Output;
 use malla_source::Decoded;
 
-use crate::error::FlowError;
+use crate::error::{FlowError, Refusal};
 use crate::plan::StepPlan;
 
 /// A row that breaks a check whose severity is an error.
@@ -20,6 +20,14 @@ pub(crate) struct Unfit {
     /// The check's name.
     pub(crate) check: String,
     pub(crate) message: String,
+}
+
+/// What a product's contract promises of its rows.
+pub(crate) fn checks(name: &str, product: &Product) -> Result<Checks, Refusal> {
+    Checks::new(&product.table).map_err(|source| Refusal::Quality {
+        product: name.to_owned(),
+        source,
+    })
 }
 
 impl StepPlan {

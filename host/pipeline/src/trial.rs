@@ -17,6 +17,7 @@ use crate::error::TrialError;
 use crate::functions::{FunctionTrial, PluginFunctions, try_function};
 use crate::gold::misfit as gold_misfit;
 use crate::plan::{self, View};
+use crate::quality::checks;
 
 /// What a step made of test data.
 #[derive(Debug)]
@@ -165,9 +166,7 @@ fn misfit(promised: &Product, found: &Schema) -> Option<String> {
 
 /// Rows that the host would put into quarantine, with the check that each breaks.
 fn unfit(product: &Product, name: &str, rows: &RecordBatch) -> Result<BTreeMap<usize, String>, TrialError> {
-    let report = plan::checks(name, product)?
-        .run(rows)
-        .map_err(TrialError::Check)?;
+    let report = checks(name, product)?.run(rows).map_err(TrialError::Check)?;
     let mut first = BTreeMap::new();
     for (row, check) in report.rejections() {
         first.entry(row).or_insert_with(|| check.name.clone());

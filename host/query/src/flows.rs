@@ -8,6 +8,7 @@ use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemorySchemaPr
 use datafusion::datasource::empty::EmptyTable;
 
 use crate::derive::ColumnFlows;
+use crate::functions::{Calls, Functions};
 use crate::governed::{Asker, Door};
 use crate::lineage::Lineage;
 use crate::query::{Query, parsed};
@@ -18,22 +19,33 @@ use crate::{QueryError, guard, runtime};
 const MEMORY: usize = 1 << 24;
 
 impl Query {
-    /// What flows into the columns of a query that somebody asks, and what decides which rows there are.
+    /// What flows into the columns of a query that somebody asks, and what decides which rows there are. Functions are not called.
     ///
     /// # Errors
     /// It is no query, or reads what they may not.
-    pub async fn column_flows(&self, asker: &Asker, sql: &str) -> Result<ColumnFlows, QueryError> {
+    pub async fn column_flows(
+        &self,
+        asker: &Asker,
+        sql: &str,
+        functions: Option<Arc<dyn Functions>>,
+    ) -> Result<ColumnFlows, QueryError> {
         let (query, asker, sql) = (self.clone(), asker.clone(), sql.to_owned());
-        let planned = runtime::run(async move { query.flows(&asker, &sql).await });
+        let planned = runtime::run(async move { query.flows(&asker, &sql, functions).await });
         planned
             .await
             .unwrap_or(Err(QueryError::Failed("it stopped early")))
     }
 
-    async fn flows(&self, asker: &Asker, sql: &str) -> Result<ColumnFlows, QueryError> {
+    async fn flows(
+        &self,
+        asker: &Asker,
+        sql: &str,
+        functions: Option<Arc<dyn Functions>>,
+    ) -> Result<ColumnFlows, QueryError> {
         guard::check(sql)?;
         let planning = |error| QueryError::planning(&error);
         let context = session(MEMORY, None).map_err(planning)?;
+        Calls::register(&context, functions)?;
         let (statement, names) = parsed(&context.state(), sql)?;
         let door = Door::new(&self.lake, &self.governance, asker)?;
         let mut schemas: BTreeMap<String, Arc<MemorySchemaProvider>> = BTreeMap::new();

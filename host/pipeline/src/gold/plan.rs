@@ -14,7 +14,8 @@ use malla_sandbox::Plugin;
 use crate::error::Refusal;
 use crate::functions::PluginFunctions;
 use crate::judge::JudgePlan;
-use crate::plan::{checks, granted, purpose, rules, without_statistics, write_masker};
+use crate::plan::{granted, purpose, rules, without_statistics, write_masker};
+use crate::quality::checks;
 
 /// A gold product under one policy.
 pub(crate) struct GoldPlan {

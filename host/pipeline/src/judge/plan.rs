@@ -9,8 +9,9 @@ use malla_quality::Checks;
 use sha2::{Digest as _, Sha256};
 
 use crate::error::Refusal;
-use crate::plan::{checks, purpose, rules};
+use crate::plan::{purpose, rules};
 use crate::plugins::table_of;
+use crate::quality::checks;
 
 /// A product whose contract promises something, under one policy.
 pub(crate) struct JudgePlan {

@@ -42,7 +42,10 @@ impl Mesh {
                     continue;
                 }
             };
-            match query.column_flows(&plan.asker(), &plan.sql).await {
+            match query
+                .column_flows(&plan.asker(), &plan.sql, plan.callable())
+                .await
+            {
                 Ok(flows) => all.extend(gold::of_plan(&plan, &flows, &contracts, &policy)),
                 Err(error) => notes.push(format!("{}: {error}", plan.product)),
             }
