@@ -20,7 +20,8 @@ pub enum QueryError {
     ReadOnly(String),
     /// The asker may not read a table, or it is not there: the same to whoever may not know.
     #[error(
-        "`{principal}` may not read `{table}` for `{purpose}`, or there is no such table; of what may be read, {readable}"
+        "`{principal}` may not read `{table}` for `{purpose}`, or there is no such table; of what may be read, {readable}{}",
+        rule_for(.principal, .purpose, .table)
     )]
     Denied {
         /// Who asked.
@@ -164,6 +165,27 @@ fn misfit(text: &str) -> Option<&str> {
     let (_, said) = text.split_once("coercion failed with: Error during planning: ")?;
     let (said, _) = said.split_once(" No function matches")?;
     Some(said.trim_end_matches('.'))
+}
+
+/// For a plugin, the rule that its team may ask for: who asks by hand knows whom to ask.
+fn rule_for(principal: &str, purpose: &str, table: &str) -> String {
+    let Some(plugin) = principal.strip_prefix("plugin:") else {
+        return String::new();
+    };
+    let schema = table.split('.').next().unwrap_or_default();
+    let layers = ["_raw", "_quarantine", "_quality"];
+    let domain = layers
+        .iter()
+        .find_map(|layer| schema.strip_suffix(layer))
+        .unwrap_or(schema);
+    let file = if domain == plugin {
+        format!("{domain}.csv")
+    } else {
+        format!("{domain}.{plugin}.csv")
+    };
+    format!(
+        "; a rule that lets it: `p, {principal}, {domain}, {table}, read, {purpose}, allow` in policies/domains/{file}"
+    )
 }
 
 /// `check a fails`, `checks a and b fail`.
