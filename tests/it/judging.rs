@@ -107,12 +107,14 @@ fn killed_while_it_judges_it_counts_every_commit_once() {
 #[test]
 fn two_hosts_judge_one_after_the_other() {
     let mesh = Mesh::ventas();
-    mesh.edit("malla.toml", "seconds = 60.0", "seconds = 1.0");
+    // More seldom than the other: each comes to be the first.
+    mesh.edit("malla.toml", "seconds = 60.0", "seconds = 2.5");
     mesh.edit("malla.toml", "seconds = 5.0", "seconds = 0.2");
     // The other has no source, so it writes nothing and judges what the first wrote.
     let other = std::fs::read_to_string(mesh.config()).unwrap();
     let other = other
         .replace("state = \"state\"", "state = \"state-2\"")
+        .replace("seconds = 2.5", "seconds = 1.0")
         .replace("[sources.ventas.transacciones]", "[sources.nadie.nada]");
     std::fs::write(mesh.path().join("other.toml"), other).unwrap();
     let start = |config: &str| {

@@ -27,11 +27,11 @@ fn a_source_whose_store_does_not_answer_holds_up_no_other() {
     // It makes the tables: they are there when the store stops to answer.
     mesh.run_once();
     for (domain, source) in [("ventas", "transacciones"), ("logistica", "envios")] {
-        let args = ["--domain", domain, "--source", source, "--events", "20000"];
+        let args = ["--domain", domain, "--source", source, "--events", "6000"];
         mesh.on("simulate", &args);
     }
-    mesh.edit("malla.toml", "rows = 65536", "rows = 500");
-    mesh.edit("malla.toml", "rows = 500000", "rows = 2000");
+    mesh.edit("malla.toml", "rows = 65536", "rows = 150");
+    mesh.edit("malla.toml", "rows = 500000", "rows = 600");
     let thaw = mesh.path().join("thaw");
     let mut command = Command::new(malla());
     command
@@ -46,13 +46,13 @@ fn a_source_whose_store_does_not_answer_holds_up_no_other() {
     wait_until("every sale is committed", || {
         is_there("ventas/curated/transacciones")
             && is_there("ventas/quarantine/transacciones")
-            && count("ventas", "transacciones") == 20_000
+            && count("ventas", "transacciones") == 6_000
     });
     std::fs::write(&thaw, "").unwrap();
     wait_until("every parcel is committed", || {
         is_there("logistica/curated/envios")
             && is_there("logistica/quarantine/envios")
-            && count("logistica", "envios") == 20_000
+            && count("logistica", "envios") == 6_000
     });
     host.stop();
 }

@@ -1,5 +1,6 @@
 //! `cargo xtask test` and its long relatives.
 
+use std::process::Command;
 use std::time::Instant;
 
 use anyhow::Result;
@@ -12,16 +13,14 @@ pub(crate) fn run() -> Result<()> {
     machine::libraries()?;
     machine::servers()?;
     shell::run("format", cargo().args(["fmt", "--all", "--check"]))?;
-    clippy()?;
-    // With `--tests`, or the features of development dependencies would be missing and `cargo test` would build anew.
     shell::run(
-        "build",
-        cargo().args(["build", "--workspace", "--bins", "--tests"]),
+        "build and clippy",
+        linted().args(["build", "--workspace", "--all-targets"]),
     )?;
     guests::build_all(Profile::Dev)?;
     shell::run(
         "unit, integration and doc tests",
-        cargo().args(["test", "--workspace"]),
+        linted().args(["test", "--workspace"]),
     )?;
     for domain in guests::domains()? {
         let dir = root().join("plugins").join(&domain);
@@ -49,16 +48,14 @@ pub(crate) fn doc() -> Result<()> {
     )
 }
 
-/// What `cargo clippy` does, in a build instead of a check: the tests then find their dependencies compiled, which
-/// would otherwise be gone through twice.
-fn clippy() -> Result<()> {
-    shell::run(
-        "clippy",
-        cargo()
-            .args(["build", "--workspace", "--all-targets"])
-            .env("RUSTC_WORKSPACE_WRAPPER", "clippy-driver")
-            .env("CLIPPY_ARGS", "--deny__CLIPPY_HACKERY__warnings"),
-    )
+/// Cargo with clippy in the compiler's place, which compiles as it does: what is linted is what is tested, and nothing is
+/// compiled or checked twice.
+fn linted() -> Command {
+    let mut cargo = cargo();
+    cargo
+        .env("RUSTC_WORKSPACE_WRAPPER", "clippy-driver")
+        .env("CLIPPY_ARGS", "--deny__CLIPPY_HACKERY__warnings");
+    cargo
 }
 
 /// The long form of the test that kills `malla run`: in release, 200,000 events.
