@@ -279,6 +279,7 @@ impl FlowError {
                     | QueryError::Audit(_)
                     | QueryError::Time(_)
                     | QueryError::Memory(_)
+                    | QueryError::Disk { .. }
                     | QueryError::Function(NotComputed { may_pass: true, .. })
             ),
             _ => false,
