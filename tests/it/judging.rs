@@ -89,16 +89,7 @@ fn killed_while_it_judges_it_counts_every_commit_once() {
     let mut random = StdRng::seed_from_u64(7);
     for round in 0..8 {
         mesh.simulate(3000, round);
-        let mut child = Command::new(malla())
-            .args(["run", "--once", "--config"])
-            .arg(mesh.config())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        std::thread::sleep(Duration::from_millis(random.random_range(200..2500)));
-        child.kill().unwrap();
-        child.wait().unwrap();
+        mesh.run_killed_after(Duration::from_millis(random.random_range(200..2500)));
     }
     mesh.on("run", &["--once", "--json"]);
     is_counted_once(&mesh);

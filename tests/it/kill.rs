@@ -1,12 +1,11 @@
 //! SIGKILL at any moment: every event once.
 
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::support::{Mesh, malla};
+use crate::support::Mesh;
 
 fn kill_and_count(kills: usize, events: u64, longest: Duration) {
     let mesh = Mesh::ventas();
@@ -21,19 +20,9 @@ fn kill_and_count(kills: usize, events: u64, longest: Duration) {
     let mut random = StdRng::seed_from_u64(50);
     let mut killed = 0;
     for _ in 0..kills {
-        let mut child = Command::new(malla())
-            .args(["run", "--once", "--config"])
-            .arg(mesh.config())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        std::thread::sleep(Duration::from_millis(
+        killed += usize::from(mesh.run_killed_after(Duration::from_millis(
             random.random_range(20..longest.as_millis() as u64),
-        ));
-        killed += usize::from(child.try_wait().unwrap().is_none());
-        child.kill().unwrap();
-        child.wait().unwrap();
+        )));
     }
     let report = mesh.run_once();
     eprintln!(

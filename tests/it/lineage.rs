@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -284,16 +284,7 @@ fn killed_at_random_moments_every_commit_is_told_of_once() {
     mesh.edit("malla.toml", "rows = 65536", "rows = 300");
     mesh.edit("malla.toml", "rows = 500000", "rows = 900");
     for pause in [150, 400, 700, 250, 900, 550] {
-        let mut child = Command::new(malla())
-            .args(["run", "--once", "--config"])
-            .arg(mesh.config())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        std::thread::sleep(Duration::from_millis(pause));
-        child.kill().unwrap();
-        child.wait().unwrap();
+        mesh.run_killed_after(Duration::from_millis(pause));
     }
     mesh.run_once();
     mesh.every_event_once(6000);

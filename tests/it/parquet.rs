@@ -1,6 +1,5 @@
 //! Nightly files of Parquet, from a folder and from a server: the catalogue, by a contract that says so.
 
-use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use rand::rngs::StdRng;
@@ -8,7 +7,7 @@ use rand::{RngExt, SeedableRng};
 use serde_json::Value;
 
 use crate::sftp::Server;
-use crate::support::{Mesh, Running, files, malla, wait_until};
+use crate::support::{Mesh, Running, files, wait_until};
 
 /// A mesh whose catalogue of products is Parquet.
 fn mesh() -> Mesh {
@@ -183,17 +182,7 @@ fn killed_in_the_middle_of_a_file_every_row_is_there_once() {
     let mut random = StdRng::seed_from_u64(3);
     let mut killed = 0;
     for _ in 0..8 {
-        let mut child = Command::new(malla())
-            .args(["run", "--once", "--config"])
-            .arg(mesh.config())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        std::thread::sleep(Duration::from_millis(random.random_range(20..1500)));
-        killed += usize::from(child.try_wait().unwrap().is_none());
-        child.kill().unwrap();
-        child.wait().unwrap();
+        killed += usize::from(mesh.run_killed_after(Duration::from_millis(random.random_range(20..1500))));
     }
     let [read, ..] = counts(&mesh.run_once());
     eprintln!("killed {killed} times while running; the last run read {read}");

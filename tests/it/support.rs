@@ -171,6 +171,22 @@ impl Mesh {
         serde_json::from_str(&self.on("run", &["--once", "--json"])).unwrap()
     }
 
+    /// Begins a run and kills it after a while. Whether it was still at work.
+    pub(crate) fn run_killed_after(&self, pause: Duration) -> bool {
+        let mut child = Command::new(malla())
+            .args(["run", "--once", "--config"])
+            .arg(self.config())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(pause);
+        let works = child.try_wait().unwrap().is_none();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        works
+    }
+
     /// Runs a command of this mesh that must end well.
     pub(crate) fn on(&self, command: &str, arguments: &[&str]) -> String {
         let config = self.config();
